@@ -1,0 +1,242 @@
+"""Configuration: one typed YAML file, secrets from the environment, a hash that names it.
+
+Unknown keys are refused with the nearest valid name. The hash is over the canonical form (defaults
+filled in, keys sorted, secrets absent), so two files that mean the same have the same hash.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import typing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from kitepilot.events import RiskLimits
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the text names file, key and remedy."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section: frozen, nothing unknown."""
+
+
+class SessionSection(Section):
+    """Which day is traded, and how fast time runs. `speed` is session seconds per second, or "max"."""
+
+    date: str = "2026-11-20"
+    speed: float | str = 120.0
+    max_lead_s: float = 20.0  # paper: session time may run this far ahead of the decision flow
+
+
+class MarketSection(Section):
+    """The synthetic market, or a recorded one when `feed` names a file or folder of Parquet ticks."""
+
+    feed: str = ""
+    seed: int = 20261120
+    instruments: int = 50
+    updates_per_s: float = 1.5
+
+
+class KernelSection(Section):
+    """Bars close `grace_ms` of session time after their end; later ticks are counted and published."""
+
+    grace_ms: int = 1500
+
+
+class StrategySection(Section):
+    """Enabled strategies, by entry-point name, and their parameters."""
+
+    enabled: list[str] = msgspec.field(
+        default_factory=lambda: ["vwap_reversion", "micro_momentum", "score_follower"]
+    )
+    parameters: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
+
+
+class ModelSection(Section):
+    """Which models score, by entry-point name; their artifacts are made by `make seed`. Empty: none."""
+
+    offline: str = "lightgbm"
+    online: str = "river_logistic"
+
+
+class RiskSection(Section):
+    """Limits in rupees, as a person writes them. See `RiskLimits` for meaning."""
+
+    daily_loss_rupees: int = 25_000
+    instrument_exposure_rupees: int = 150_000
+    gross_exposure_rupees: int = 2_000_000
+    order_value_rupees: int = 100_000
+    order_quantity: int = 20_000
+    open_positions: int = 20
+    orders_per_second: int = 8
+    orders_per_minute: int = 200
+    orders_per_day: int = 3_000
+    price_band_bps: int = 200
+    stale_quote_s: float = 15.0
+    entry_protection_bps: int = 5
+    exit_protection_bps: int = 20
+    trade_notional_rupees: int = 60_000
+
+    def limits(self) -> RiskLimits:
+        return RiskLimits(
+            daily_loss_paise=self.daily_loss_rupees * 100,
+            instrument_exposure_paise=self.instrument_exposure_rupees * 100,
+            gross_exposure_paise=self.gross_exposure_rupees * 100,
+            order_value_paise=self.order_value_rupees * 100,
+            order_quantity=self.order_quantity,
+            open_positions=self.open_positions,
+            orders_per_second=self.orders_per_second,
+            orders_per_minute=self.orders_per_minute,
+            orders_per_day=self.orders_per_day,
+            price_band_bps=self.price_band_bps,
+            stale_quote_s=self.stale_quote_s,
+            entry_protection_bps=self.entry_protection_bps,
+            exit_protection_bps=self.exit_protection_bps,
+        )
+
+
+class BrokerSection(Section):
+    """Where Kite is. The defaults are the local sandbox's; live uses Kite's own addresses."""
+
+    rest_url: str = "http://127.0.0.1:18210"
+    ticker_url: str = "ws://127.0.0.1:18211"
+    admin_url: str = "http://127.0.0.1:18212"  # sandbox only
+    api_key: str = "kitepilot_paper"
+    orders_per_second: int = 8
+    request_timeout_s: float = 7.0
+    idle_timeout_s: float = 6.0
+
+
+class LogSection(Section):
+    """The event log: `sqlite` (embedded) or `kafka` (any Kafka-protocol broker)."""
+
+    kind: typing.Literal["sqlite", "kafka"] = "sqlite"
+    bootstrap_servers: str = "127.0.0.1:19092"
+
+
+class StorageSection(Section):
+    """PostgreSQL and ClickHouse. An empty database URL means the embedded server in `var/`."""
+
+    database_url: str = ""
+    clickhouse_url: str = "http://127.0.0.1:18123"
+    clickhouse_database: str = "kitepilot"
+
+
+class ApiSection(Section):
+    """The API listens on loopback unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = 18200
+
+
+class Config(Section):
+    """The whole configuration of one run."""
+
+    mode: typing.Literal["paper", "live"] = "paper"
+    session: SessionSection = SessionSection()
+    market: MarketSection = MarketSection()
+    kernel: KernelSection = KernelSection()
+    strategies: StrategySection = StrategySection()
+    models: ModelSection = ModelSection()
+    risk: RiskSection = RiskSection()
+    broker: BrokerSection = BrokerSection()
+    log: LogSection = LogSection()
+    storage: StorageSection = StorageSection()
+    api: ApiSection = ApiSection()
+
+    def __post_init__(self) -> None:
+        try:
+            date.fromisoformat(self.session.date)
+        except ValueError as err:
+            raise ValueError(f"session.date {self.session.date!r} is not a date like 2026-11-20") from err
+        speed = self.session.speed
+        if isinstance(speed, str) and speed != "max":
+            raise ValueError(f'session.speed {speed!r} is neither a number nor "max"')
+        if not isinstance(speed, str) and not 0 < speed <= 100_000:
+            raise ValueError(f"session.speed {speed} must be above 0 and at most 100000")
+
+
+def canonical(config: Config) -> bytes:
+    """JSON with sorted keys and every default filled in."""
+    return msgspec.json.encode(msgspec.to_builtins(config), order="sorted")
+
+
+def config_hash(config: Config) -> str:
+    """First 16 hex digits of the SHA-256 of `canonical`; stored with each run and each intent."""
+    return hashlib.sha256(canonical(config)).hexdigest()[:16]
+
+
+def load(path: Path | None) -> Config:
+    """Read the YAML at `path`; defaults when `path` is None.
+
+    Raises:
+        ConfigError: unreadable file, YAML error, unknown key (with the nearest valid one), wrong type.
+    """
+    if path is None:
+        return Config()
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as err:
+        raise ConfigError(f"cannot read the configuration {path}: {err.strerror}") from err
+    except yaml.YAMLError as err:
+        raise ConfigError(f"{path} is not valid YAML: {err}") from err
+    return build(raw or {}, str(path))
+
+
+def build(raw: object, where: str = "configuration") -> Config:
+    """Plain data -> Config. Raises `ConfigError` as `load` does."""
+    try:
+        return msgspec.convert(raw, Config)
+    except msgspec.ValidationError as err:
+        raise ConfigError(f"{where}: {_explain(str(err))}") from err
+
+
+def override(config: Config, **changes: object) -> Config:
+    """A copy with dotted keys replaced: `override(c, **{"session.speed": 60})`. None means keep.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    tree = typing.cast(dict[str, Any], msgspec.to_builtins(config))
+    for dotted, value in changes.items():
+        if value is None:
+            continue
+        *path, last = dotted.split(".")
+        node = tree
+        for key in path:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return build(tree, "command line")
+
+
+def dump(config: Config) -> str:
+    """YAML text that `load` reads back to an equal Config."""
+    return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False)
+
+
+def _explain(message: str) -> str:
+    """Add the nearest valid key to msgspec's word about an unknown one."""
+    found = re.search(r"unknown field `(?P<name>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?", message)
+    if not found:
+        return message
+    path = found["path"] or ""
+    valid = _fields_at(path)
+    near = difflib.get_close_matches(found["name"], valid, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"valid keys here: {', '.join(valid)}"
+    place = f"{path}.{found['name']}" if path else found["name"]
+    return f"unknown key `{place}`; {hint}"
+
+
+def _fields_at(path: str) -> list[str]:
+    struct: Any = Config
+    for key in filter(None, path.split(".")):
+        struct = typing.get_type_hints(struct).get(key, Section)
+    return [field.name for field in msgspec.structs.fields(struct)]

@@ -1,0 +1,1 @@
+"""Instruments, ticks, bars and the dated session table."""

@@ -1,0 +1,30 @@
+"""The topics, declared once: name, partitions, retention. Adapters and compose read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. `retention` is by age of the record; the value format is stated for people."""
+
+    name: str
+    partitions: int
+    retention: timedelta
+    value: str
+
+
+TICKS = Topic("ticks", 1, 2 * DAY, "n x 192-byte records, see kitepilot.market.ticks")
+SESSION = Topic("session", 1, 400 * DAY, "msgpack, kitepilot.events.SessionEvent")
+BARS = Topic("bars", 1, 7 * DAY, "msgpack, BarsClosed")
+FEATURES = Topic("features", 1, 7 * DAY, "msgpack, FeaturesComputed")
+DECISIONS = Topic("decisions", 1, 400 * DAY, "msgpack, kitepilot.events.DecisionEvent")
+INTENTS = Topic("intents", 1, 400 * DAY, "msgpack, ApprovedIntent")
+ORDERS = Topic("orders", 1, 400 * DAY, "msgpack, OrderJournaled")
+DEAD_LETTER = Topic("dead-letter", 1, 30 * DAY, "msgpack, DeadLetter")
+
+TOPICS: tuple[Topic, ...] = (TICKS, SESSION, BARS, FEATURES, DECISIONS, INTENTS, ORDERS, DEAD_LETTER)
