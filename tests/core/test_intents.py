@@ -1,0 +1,46 @@
+"""Derived names: the same for the same thing, different for different things, fit for Kite's tag."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitepilot.events import Purpose
+from kitepilot.orders.intents import intent_id, parse_tag, signal_id, tag, verdict_id
+
+whole = st.integers(0, 2**63)
+intents = st.builds(intent_id, st.text(max_size=20), whole, whole, whole, st.sampled_from(Purpose))
+
+
+@given(intents, st.integers(0, 99))
+def test_a_tag_fits_kite_and_reads_back(intent: str, slice_number: int) -> None:
+    text = tag(intent, slice_number)
+    assert len(text) == 20 and set(text) <= set(string.ascii_uppercase + string.digits)
+    assert parse_tag(text) == (intent, slice_number)
+
+
+def test_ids_are_stable_across_releases() -> None:
+    close = 1_795_146_360_000_000_000
+    assert intent_id("vwap_reversion", 408065, close, 7, Purpose.ENTRY) == "GU5X2HU6H6UH42ODQD"
+    assert signal_id("vwap_reversion", 408065, 60, close) == "R6DNQS2SUHK2APA2PZ"
+
+
+def test_every_part_of_an_intent_matters() -> None:
+    parts = [("a", 1, 2, 3, Purpose.ENTRY), ("b", 1, 2, 3, Purpose.ENTRY), ("a", 2, 2, 3, Purpose.ENTRY)]
+    parts += [("a", 1, 3, 3, Purpose.ENTRY), ("a", 1, 2, 4, Purpose.ENTRY), ("a", 1, 2, 3, Purpose.EXIT)]
+    assert len({intent_id(*each) for each in parts}) == len(parts)
+    assert verdict_id("run", 1) != verdict_id("run", 2)
+
+
+@pytest.mark.parametrize(
+    ("intent", "slice_number"), [("short", 0), ("A" * 18, 100), ("A" * 18, -1), ("a" * 18, 0)]
+)
+def test_no_tag_is_made_from_something_else(intent: str, slice_number: int) -> None:
+    with pytest.raises(ValueError, match="no tag"):
+        tag(intent, slice_number)
+
+
+@pytest.mark.parametrize("text", ["", "mktp:2.00", "A" * 20, "A" * 18 + "0", "A" * 18 + "001"])
+def test_tags_of_others_are_not_ours(text: str) -> None:
+    assert parse_tag(text) is None
