@@ -50,11 +50,17 @@ class LogWriter(Protocol):
 
     def append(self, topic: str, value: bytes, *, partition: int = 0, key: bytes = b"") -> None: ...
 
+    def push(self) -> None:
+        """Hand the appends on without waiting for a broker. Raises `LogError` for failures known by now."""
+        ...
+
     def flush(self, timeout_s: float = 10.0) -> None:
         """Make all appends durable. Raises `LogError` if any was not, naming the topic and the cause."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the log; appends that were not flushed may be dropped. Never raises."""
+        ...
 
 
 class EventLog(Protocol):
