@@ -1,0 +1,1 @@
+"""The control room: health, status and metrics of the running system."""

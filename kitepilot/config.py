@@ -28,7 +28,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of every section: frozen, nothing unknown."""
 
 
-class SessionSection(Section):
+class SessionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which day is traded, and how fast time runs. `speed` is session seconds per second, or "max"."""
 
     date: str = "2026-11-20"
@@ -36,7 +36,7 @@ class SessionSection(Section):
     max_lead_s: float = 20.0  # paper: session time may run this far ahead of the decision flow
 
 
-class MarketSection(Section):
+class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The synthetic market, or a recorded one when `feed` names a file or folder of Parquet ticks."""
 
     feed: str = ""
@@ -45,13 +45,13 @@ class MarketSection(Section):
     updates_per_s: float = 1.5
 
 
-class KernelSection(Section):
+class KernelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bars close `grace_ms` of session time after their end; later ticks are counted and published."""
 
     grace_ms: int = 1500
 
 
-class StrategySection(Section):
+class StrategySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Enabled strategies, by entry-point name, and their parameters."""
 
     enabled: list[str] = msgspec.field(
@@ -60,14 +60,14 @@ class StrategySection(Section):
     parameters: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
 
 
-class ModelSection(Section):
+class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which models score, by entry-point name; their artifacts are made by `make seed`. Empty: none."""
 
     offline: str = "lightgbm"
     online: str = "river_logistic"
 
 
-class RiskSection(Section):
+class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits in rupees, as a person writes them. See `RiskLimits` for meaning."""
 
     daily_loss_rupees: int = 25_000
@@ -103,7 +103,7 @@ class RiskSection(Section):
         )
 
 
-class BrokerSection(Section):
+class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where Kite is. The defaults are the local sandbox's; live uses Kite's own addresses."""
 
     rest_url: str = "http://127.0.0.1:18210"
@@ -115,14 +115,14 @@ class BrokerSection(Section):
     idle_timeout_s: float = 6.0
 
 
-class LogSection(Section):
+class LogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The event log: `sqlite` (embedded) or `kafka` (any Kafka-protocol broker)."""
 
     kind: typing.Literal["sqlite", "kafka"] = "sqlite"
     bootstrap_servers: str = "127.0.0.1:19092"
 
 
-class StorageSection(Section):
+class StorageSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """PostgreSQL and ClickHouse. An empty database URL means the embedded server in `var/`."""
 
     database_url: str = ""
@@ -130,14 +130,14 @@ class StorageSection(Section):
     clickhouse_database: str = "kitepilot"
 
 
-class ApiSection(Section):
+class ApiSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The API listens on loopback unless told otherwise."""
 
     host: str = "127.0.0.1"
     port: int = 18200
 
 
-class Config(Section):
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one run."""
 
     mode: typing.Literal["paper", "live"] = "paper"

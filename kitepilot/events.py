@@ -339,7 +339,7 @@ class BarsClosed(Event, frozen=True, kw_only=True, tag="bars_closed"):
 
 
 class FeaturesComputed(Event, frozen=True, kw_only=True, tag="features_computed"):
-    """Features and scores at one bar close; `values` is row-major little-endian float64, one row per token."""
+    """Features and scores at one bar close; `values`: row-major little-endian float64, one row per token."""
 
     interval_s: int
     close_at: int

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from kitepilot import config as configuration
 from kitepilot.config import Config
+from kitepilot.events import DecisionParameters
 
 RUN_FOLDER_VARIABLE = "KITEPILOT_RUN_FOLDER"
 HOME_VARIABLE = "KITEPILOT_HOME"
@@ -51,6 +54,10 @@ class Run:
         """Where this run begins on each topic (partition 0): the end offsets when it was created."""
         path = self.folder / "start_offsets.json"
         return typing.cast(dict[str, int], json.loads(path.read_text()))
+
+    def parameters(self) -> DecisionParameters:
+        """Session, instruments and limits of this run, as `RunStarted` carries them."""
+        return msgspec.json.decode((self.folder / "parameters.json").read_bytes(), type=DecisionParameters)
 
     def mark_ready(self, process: str) -> None:
         """Say that a process of this run is up and doing its work."""

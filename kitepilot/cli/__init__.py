@@ -1,0 +1,1 @@
+"""The command line: starts, watches, stops and explains everything."""

@@ -1,0 +1,77 @@
+# KitePilot. Two commands matter: `make paper` and `make test`; `make help` lists the rest.
+
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+KP := $(BIN)/kitepilot
+STAMP := $(VENV)/.bootstrapped
+UV_PIN := 0.13.8
+
+# What `make paper` passes on: FEED=, SESSION=, SPEED=, LOG=, SEED=, CONFIG=, INSTRUMENTS=, JSON=1
+PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION)) $(if $(SPEED),--speed $(SPEED)) \
+  $(if $(LOG),--log $(LOG)) $(if $(SEED),--seed $(SEED)) $(if $(CONFIG),--config '$(CONFIG)') \
+  $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap paper test seed up down status doctor lint format bench bench-quick lock clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+bootstrap: $(STAMP) ## Install everything into .venv and compile the kernels (once)
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found: install Python 3.11 (Debian: apt-get install python3.11 python3.11-venv), or say make PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment: apt-get install python3.11-venv"; exit 2; }
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_PIN)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(KP) warm
+	@touch $(STAMP)
+
+paper: bootstrap ## Trade one whole session on paper (FEED= SESSION= SPEED= LOG=kafka SEED= CONFIG= JSON=1)
+	@$(KP) paper $(PAPER_ARGS)
+
+test: bootstrap ## Run all tests
+	@$(BIN)/python -m pytest -q
+
+seed: bootstrap ## Train the first model on earlier synthetic days
+	@$(KP) seed
+
+up: bootstrap ## Start the system in the background on a paper session
+	@$(KP) up $(if $(SESSION),--session $(SESSION)) $(if $(SPEED),--speed $(SPEED)) $(if $(LOG),--log $(LOG))
+
+down: ## Stop everything in order
+	@$(KP) down
+
+status: ## Processes and account
+	@$(KP) status
+
+doctor: bootstrap ## Can this machine run KitePilot?
+	@$(KP) doctor
+
+lint: bootstrap ## Format check, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: bootstrap ## Format the tree and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: bootstrap ## All benchmarks, full length (some minutes)
+	@for b in kernels live_path day_max log archive; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+
+bench-quick: bootstrap ## The same benchmarks, short form
+	@for b in kernels live_path day_max log archive; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+
+lock: bootstrap ## Resolve the dependencies again into requirements.lock
+	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean: ## Remove everything the runs wrote (not the virtual environment)
+	@test ! -x $(KP) || $(KP) down >/dev/null 2>&1 || true
+	@rm -rf var

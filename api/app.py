@@ -1,0 +1,85 @@
+"""Routes: GET /health, /status, /metrics. Everything is answered from the in-memory snapshot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from api.metrics import SnapshotCollector
+from api.view import View
+from kitepilot import __version__
+
+IST = ZoneInfo("Asia/Kolkata")
+
+
+def _times(at_ns: int) -> dict[str, str | None]:
+    """The same instant for machines and for the desk; nulls before the first one."""
+    if not at_ns:
+        return {"utc": None, "ist": None}
+    instant = datetime.fromtimestamp(at_ns / 1e9, UTC)
+    return {"utc": instant.isoformat(timespec="milliseconds"), "ist": instant.astimezone(IST).isoformat()}
+
+
+@get("/health", operation_id="health", summary="Is this process doing its work?")
+async def health(state: State) -> Response[dict[str, str]]:
+    """200 while the log is being followed, 503 with the reason otherwise."""
+    view: View = state.view
+    ok, reason = view.healthy()
+    body = {"status": "ok" if ok else "failing", "reason": reason, "version": __version__}
+    return Response(body, status_code=200 if ok else 503)
+
+
+@get("/status", operation_id="status", summary="The run, the account and the flow of messages")
+async def status(state: State) -> dict[str, Any]:
+    """Money in integer paise, times in UTC and IST, counts since the run began."""
+    view: View = state.view
+    s = view.snapshot
+    account = s.account
+    return {
+        "run_id": s.run_id or view.run.run_id,
+        "mode": s.mode,
+        "session_date": s.session_date,
+        "config_hash": s.config_hash,
+        "session_time": _times(s.marked_at),
+        "trading_state": s.state.value,
+        "trading_state_reason": s.state_reason,
+        "feed": s.feed,
+        "realised_paise": account.realised_paise if account else 0,
+        "unrealised_paise": account.unrealised_paise if account else 0,
+        "charges_paise": account.charges_paise if account else 0,
+        "open_positions": account.open_positions if account else 0,
+        "gross_exposure_paise": account.gross_exposure_paise if account else 0,
+        "working_orders": account.working_orders if account else 0,
+        "orders": account.orders if account else 0,
+        "fills": account.fills if account else 0,
+        "signals": dict(s.signals),
+        "approved": s.approved,
+        "denials": dict(s.denials),
+        "order_events": dict(s.orders),
+        "dead_letters": dict(s.dead_letters),
+        "lag": dict(view.lag),
+    }
+
+
+@get("/metrics", operation_id="metrics", media_type=MediaType.TEXT, summary="Prometheus text format")
+async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
+    """All gauges and counters of `api.metrics`."""
+    body = generate_latest(request.app.state.registry)
+    return Response(body, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def create_app(view: View) -> Litestar:
+    """The application over one view; the caller starts and stops the view."""
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(view))
+    return Litestar(
+        [health, status, metrics],
+        state=State({"view": view, "registry": registry}),
+        openapi_config=OpenAPIConfig(title="KitePilot", version=__version__),
+    )

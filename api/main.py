@@ -1,0 +1,47 @@
+"""The API process."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from api.app import create_app
+from api.view import View
+from infra.eventlog import open_log
+from kitepilot.run import Run
+
+SHUTDOWN_S = 2
+
+
+class _Server(uvicorn.Server):
+    """Says that it is ready once the socket listens."""
+
+    def __init__(self, config: uvicorn.Config, run: Run) -> None:
+        super().__init__(config)
+        self._run = run
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            self._run.mark_ready("api")
+
+
+def main(run: Run) -> int:
+    """Serve until SIGTERM; exit code 1 when the address cannot be bound."""
+    log = open_log(run)
+    view = View(run, log)
+    view.start()
+    settings = uvicorn.Config(
+        create_app(view),
+        host=run.config.api.host,
+        port=run.config.api.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = _Server(settings, run)
+    try:
+        server.run()
+    finally:
+        view.stop()
+        log.close()
+    return 0 if server.started else 1

@@ -1,0 +1,58 @@
+"""The snapshot as Prometheus metrics, collected when asked for: nothing is kept twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.view import View
+from kitepilot.events import TradingState
+
+
+class SnapshotCollector(Collector):
+    """Turns one `View` into metric families at each scrape."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    def collect(self) -> Iterable[Metric]:
+        s = self.view.snapshot
+        yield _gauge("session_time_seconds", "Session time, epoch seconds", s.marked_at / 1e9)
+        yield from self._account()
+        yield _labelled("signals", "Signals raised", "strategy", s.signals)
+        yield CounterMetricFamily("kitepilot_approved", "Orders approved by risk", s.approved)
+        yield _labelled("denials", "Orders denied by risk", "code", s.denials)
+        yield _labelled("order_events", "Lines journaled by the gateway", "kind", s.orders)
+        yield _labelled("dead_letters", "Input that could not be used", "reason", s.dead_letters)
+        lag = GaugeMetricFamily("kitepilot_lag_records", "Records not yet read here", labels=["topic"])
+        for topic, records in self.view.lag.items():
+            lag.add_metric([topic], records)
+        yield lag
+
+    def _account(self) -> Iterable[Metric]:
+        state = GaugeMetricFamily("kitepilot_trading_state", "1 for the current state", labels=["state"])
+        for each in TradingState:
+            state.add_metric([each.value], float(each is self.view.snapshot.state))
+        yield state
+        account = self.view.snapshot.account
+        if account is None:
+            return
+        yield _gauge("realised_rupees", "Realised P&L before charges", account.realised_paise / 100)
+        yield _gauge("unrealised_rupees", "Unrealised P&L", account.unrealised_paise / 100)
+        yield _gauge("charges_rupees", "Charges so far", account.charges_paise / 100)
+        yield _gauge("gross_exposure_rupees", "Sum of absolute positions", account.gross_exposure_paise / 100)
+        yield _gauge("open_positions", "Instruments held", account.open_positions)
+        yield _gauge("working_orders", "Orders without a final state", account.working_orders)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"kitepilot_{name}", text, value)
+
+
+def _labelled(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"kitepilot_{name}", text, labels=[label])
+    for key, count in dict(counts).items():
+        family.add_metric([key], count)
+    return family

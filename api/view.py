@@ -1,0 +1,138 @@
+"""What the API shows: a snapshot folded from the log's tail, so that no read touches a database.
+
+One thread reads `session`, `decisions`, `orders` and `dead-letter` as they grow; request handlers read
+the attributes it leaves behind. Nothing grows with the length of the day.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from kitepilot import events as e
+from kitepilot.ports import EventLog, LogReader, LogRecord, TopicPartition
+from kitepilot.run import Run
+from kitepilot.topics import DEAD_LETTER, DECISIONS, ORDERS, SESSION
+
+POLL_S = 0.1
+STALE_AFTER_S = 10.0
+BATCH = 2000
+
+
+@dataclass
+class Snapshot:
+    """The newest facts. Times are ns UTC; session time unless the name says machine."""
+
+    run_id: str = ""
+    mode: str = ""
+    session_date: str = ""
+    config_hash: str = ""
+    marked_at: int = 0
+    received_machine_at: int = 0
+    account: e.AccountMarked | None = None
+    state: e.TradingState = e.TradingState.HALTED
+    state_reason: str = "no decision yet"
+    feed: str = "unknown"
+    signals: Counter[str] = field(default_factory=Counter)
+    approved: int = 0
+    denials: Counter[str] = field(default_factory=Counter)
+    orders: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    undecodable: int = 0
+    updated_machine_at: float = 0.0
+
+
+class View:
+    """Owns the thread and the snapshot; `start`, then read `snapshot`, then `stop`."""
+
+    def __init__(self, run: Run, log: EventLog) -> None:
+        self.run = run
+        self.snapshot = Snapshot()
+        self._log = log
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="log-tail", daemon=True)
+        self._last: dict[str, int] = {}
+        self.lag: dict[str, int] = {}
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def healthy(self) -> tuple[bool, str]:
+        """(is the tail alive and fresh, why not)."""
+        if not self._thread.is_alive():
+            return False, "the log reader has stopped: see the API's log"
+        age = time.monotonic() - self.snapshot.updated_machine_at
+        if age > STALE_AFTER_S:
+            return False, f"the log was last read {age:.0f} s ago"
+        return True, "ok"
+
+    def _follow(self) -> None:
+        topics = (SESSION, DECISIONS, ORDERS, DEAD_LETTER)
+        start: dict[TopicPartition, int] = {(t.name, 0): self.run.start_offsets()[t.name] for t in topics}
+        reader = self._log.reader(start)
+        try:
+            while not self._stop.is_set():
+                drained = self._read(reader)
+                self.snapshot.updated_machine_at = time.monotonic()
+                if drained:
+                    self._measure_lag(reader)
+                    self._stop.wait(POLL_S)
+        finally:
+            reader.close()
+
+    def _read(self, reader: LogReader) -> bool:
+        records = reader.poll(BATCH)
+        for record in records:
+            self._apply(record)
+        return len(records) < BATCH
+
+    def _measure_lag(self, reader: LogReader) -> None:
+        for (topic, partition), offset in reader.positions().items():
+            self.lag[topic] = self._log.end_offset(topic, partition) - offset
+
+    def _apply(self, record: LogRecord) -> None:
+        try:
+            event = e.decode(record.value)
+        except e.UndecodableError:
+            self.snapshot.undecodable += 1
+            return
+        if event.seq <= self._last.get(event.source, -1):
+            return
+        self._last[event.source] = event.seq
+        self._fold(event)
+
+    def _fold(self, event: e.AnyEvent) -> None:  # noqa: PLR0912 one branch per kind of message
+        s = self.snapshot
+        match event:
+            case e.Marked():
+                s.marked_at = event.event_at
+                s.received_machine_at = event.received_at
+            case e.AccountMarked():
+                s.account = event
+                s.state = event.state
+            case e.SignalRaised():
+                s.signals[event.strategy] += 1
+            case e.Verdict(approved=True):
+                s.approved += 1
+            case e.Verdict():
+                s.denials[event.denial] += 1
+            case e.OrderJournaled():
+                s.orders[event.kind] += 1
+            case e.DeadLetter():
+                s.dead_letters[event.reason] += event.count
+            case e.StateChanged():
+                s.state, s.state_reason = event.state, event.reason
+            case e.FeedChanged():
+                s.feed = event.state
+            case e.RunStarted():
+                s.run_id, s.mode, s.config_hash = event.run_id, event.mode, event.config_hash
+                s.session_date = event.parameters.session_date
+                s.state_reason = "run started"
+            case _:
+                pass

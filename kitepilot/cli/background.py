@@ -1,0 +1,117 @@
+"""The system in the background: up, down, status, logs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from kitepilot import config as configuration
+from kitepilot.cli import opening
+from kitepilot.cli import processes as table
+from kitepilot.cli.preflight import findings
+from kitepilot.cli.supervise import SupervisionError, Supervisor
+from kitepilot.config import Config, ConfigError
+from kitepilot.run import Run
+
+
+def require_clean(config: Config, home: Path) -> None:
+    """Refuse to start where a check fails.
+
+    Raises:
+        ConfigError: the first failing check with its remedy.
+    """
+    for finding in findings(config, home):
+        if not finding.ok:
+            raise ConfigError(f"{finding.check}: {finding.detail}; {finding.remedy}")
+
+
+def refuse_second(supervisor: Supervisor) -> None:
+    """One system per home.
+
+    Raises:
+        SupervisionError: one is running; names it.
+    """
+    if supervisor.alive():
+        folder = supervisor.run_folder()
+        raise SupervisionError(
+            f"{folder.name if folder else 'a run'} is already running in {supervisor.home}; "
+            "`kitepilot status` shows it, `kitepilot down` stops it"
+        )
+
+
+def bring_up(config: Config, home: Path) -> Run:
+    """Start everything and open the market; returns once trading. Stops everything again on failure."""
+    supervisor = Supervisor(home)
+    refuse_second(supervisor)
+    require_clean(config, home)
+    opening.ensure_api_secret()
+    run = opening.create_run(config, home)
+    supervisor.start(run, (*table.stores(config), table.SANDBOX, *table.TRADING))
+    try:
+        log = opening.start_stores(run, supervisor)
+        exchange = opening.open_exchange(run, supervisor)
+        opening.record_run(run)
+        opening.announce(run, log, opening.decision_parameters(run, exchange))
+        opening.start_trading(run, supervisor, exchange)
+        exchange.post("/admin/start")
+        exchange.close()
+        log.close()
+    except BaseException:
+        supervisor.shutdown()
+        raise
+    return run
+
+
+def take_down(home: Path) -> bool:
+    """Stop the system of this home; False when nothing ran."""
+    supervisor = Supervisor(home)
+    if not supervisor.alive():
+        return False
+    supervisor.shutdown()
+    return True
+
+
+def describe(home: Path) -> dict[str, Any]:
+    """Processes and account for a person or a script."""
+    supervisor = Supervisor(home)
+    if not supervisor.alive():
+        return {"running": False, "processes": [], "account": {}}
+    folder = supervisor.run_folder()
+    states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
+    return {"running": True, "run_id": folder.name if folder else "", "processes": states, "account": _account(folder)}
+
+
+def _account(folder: Path | None) -> dict[str, Any]:
+    if folder is None:
+        return {}
+    config = configuration.load(folder / "config.yaml")
+    try:
+        reply = httpx.get(f"http://{config.api.host}:{config.api.port}/status", timeout=2.0)
+        return dict(reply.json())
+    except (httpx.HTTPError, ValueError):
+        return {"api": "does not answer yet"}
+
+
+def last_lines(home: Path, process: str, lines: int) -> Iterator[tuple[str, str]]:
+    """(process, its last lines) of the newest run.
+
+    Raises:
+        ConfigError: no run yet, or no such process.
+    """
+    folder = Supervisor(home).run_folder()
+    if folder is None or not folder.exists():
+        raise ConfigError(f"no run in {home} yet: `kitepilot paper` makes one")
+    names = [process] if process else [p.name for p in table.ALL]
+    for name in names:
+        path = folder / "logs" / f"{name}.log"
+        if path.exists():
+            with path.open(errors="replace") as text:
+                yield name, "".join(deque(text, maxlen=lines)).rstrip()
+        elif process:
+            known = ", ".join(sorted(p.stem for p in (folder / "logs").glob("*.log")))
+            raise ConfigError(f"no log of {process!r}; there are: {known}")

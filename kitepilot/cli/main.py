@@ -1,0 +1,276 @@
+"""`kitepilot`: the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kitepilot import __version__
+from kitepilot import config as configuration
+from kitepilot.config import Config, ConfigError
+from kitepilot.run import current, home
+
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="kitepilot",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Intraday trading on the NSE cash market: paper first, then live.
+
+    [b]A first day:[/b]  kitepilot doctor  ->  kitepilot seed  ->  kitepilot paper
+
+    Everything it writes is under ./var (or $KITEPILOT_HOME).""",
+)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; defaults without one.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+SessionOption = Annotated[str | None, typer.Option("--session", help="Trading date, e.g. 2026-11-20.")]
+FeedOption = Annotated[
+    str | None, typer.Option("--feed", help="Recorded ticks (Parquet file or folder) in place of the seed.")
+]
+SpeedOption = Annotated[
+    str | None, typer.Option("--speed", help='Session seconds per second, or "max". Live pace is 1.')
+]
+LogOption = Annotated[str | None, typer.Option("--log", help="Event log: sqlite (embedded) or kafka.")]
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can mend. Printed in one line, exit code 2."""
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """User errors become one line and exit code 2; anything else is a defect and keeps its trace."""
+    from kitepilot.cli.supervise import SupervisionError
+    from kitepilot.cli.watch import StalledError
+    from kitepilot.ports import LogError
+
+    try:
+        yield
+    except (ConfigError, UserError, SupervisionError, StalledError, LogError) as err:
+        _fail(str(err))
+    except OSError as err:
+        if err.errno != 28:  # ENOSPC
+            raise
+        _fail(f"the disk is full: {err.filename or home()}; free space or set $KITEPILOT_HOME elsewhere")
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    raise typer.Exit(EXIT_USER)
+
+
+def _config(path: Path | None, **changes: object) -> Config:
+    speed = changes.get("session.speed")
+    if isinstance(speed, str) and speed != "max":
+        try:
+            changes["session.speed"] = float(speed)
+        except ValueError as err:
+            raise ConfigError(f'--speed {speed!r} is neither a number nor "max"') from err
+    return configuration.override(configuration.load(path), **changes)
+
+
+@app.command()
+def paper(
+    config: ConfigOption = None,
+    session: SessionOption = None,
+    feed: FeedOption = None,
+    speed: SpeedOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic market.")] = None,
+    instruments: Annotated[int | None, typer.Option(help="How many synthetic instruments.")] = None,
+    log: LogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trade one whole session on paper, prove that all books agree, stop everything.
+
+    Exit codes: 0 reconciled, 1 not reconciled, 2 cannot start, 130 interrupted (flattened first).
+
+    [dim]kitepilot paper --speed max
+    kitepilot paper --feed ticks/2021-05-18.parquet --session 2021-05-18[/dim]
+    """
+    from kitepilot.cli.paper import trade
+
+    with _clear_errors():
+        chosen = _config(
+            config,
+            **{
+                "session.date": session,
+                "session.speed": speed,
+                "market.feed": feed and str(Path(feed).absolute()),
+                "market.seed": seed,
+                "market.instruments": instruments,
+                "log.kind": log,
+            },
+        )
+        result = trade(chosen, home(), as_json=as_json)
+    if as_json:
+        print(json.dumps(result))
+    if result["interrupted"]:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    raise typer.Exit(0 if result["reconciled"] else 1)
+
+
+@app.command()
+def seed(
+    config: ConfigOption = None,
+    days: Annotated[int, typer.Option(help="Earlier synthetic sessions to train on.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the first model on earlier days of the synthetic market. Same seed, same model."""
+    from kitepilot.cli.seeding import train
+
+    with _clear_errors():
+        card = train(_config(config), home(), days)
+    if as_json:
+        print(json.dumps(card))
+
+
+@app.command()
+def doctor(config: ConfigOption = None, log: LogOption = None, as_json: JsonOption = False) -> None:
+    """Check that this machine can run KitePilot, and say what to do where it cannot."""
+    from kitepilot.cli.preflight import findings
+
+    with _clear_errors():
+        found = list(findings(_config(config, **{"log.kind": log}), home()))
+    ok = all(f.ok for f in found)
+    if as_json:
+        print(json.dumps({"ok": ok, "findings": [vars(f) for f in found]}))
+    else:
+        table = Table("check", "", "what was found", "what to do")
+        for f in found:
+            table.add_row(f.check, "[green]ok[/]" if f.ok else "[red]no[/]", f.detail, f.remedy)
+        Console().print(table)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def up(
+    config: ConfigOption = None,
+    session: SessionOption = None,
+    feed: FeedOption = None,
+    speed: SpeedOption = None,
+    log: LogOption = None,
+) -> None:
+    """Start the whole system in the background on a paper session, and leave it running."""
+    from kitepilot.cli.background import bring_up
+
+    with _clear_errors():
+        changes = {"session.date": session, "session.speed": speed, "market.feed": feed, "log.kind": log}
+        run = bring_up(_config(config, **changes), home())
+    Console().print(f"{run.run_id} is up; `kitepilot status`, `kitepilot logs`, `kitepilot down`")
+
+
+@app.command()
+def down() -> None:
+    """Stop everything in order: producers first, then consumers, then the stores."""
+    from kitepilot.cli.background import take_down
+
+    with _clear_errors():
+        stopped = take_down(home())
+    Console().print("stopped" if stopped else "nothing was running")
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Processes and the account, as they are now. Exit code 3 when nothing runs."""
+    from kitepilot.cli.background import describe
+
+    with _clear_errors():
+        found = describe(home())
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _print_status(found)
+    raise typer.Exit(0 if found["running"] else 3)
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    console = Console()
+    if not found["running"]:
+        console.print("nothing is running; `kitepilot paper` trades a day, `kitepilot up` stays up")
+        return
+    table = Table("process", "state", "pid", "up", "what it does")
+    for p in found["processes"]:
+        colour = "green" if p["state"] == "RUNNING" else "yellow" if p["state"] == "STOPPED" else "red"
+        table.add_row(p["name"], f"[{colour}]{p['state'].lower()}[/]", str(p["pid"]), f"{p['uptime_s']} s", p["does"])
+    console.print(table)
+    for key, value in found["account"].items():
+        console.print(f"{key}: {value}", highlight=False)
+
+
+@app.command()
+def logs(
+    process: Annotated[str, typer.Argument(help="Which process; all of them without one.")] = "",
+    lines: Annotated[int, typer.Option("-n", help="How many last lines of each.")] = 20,
+) -> None:
+    """Show the last lines that the processes of the newest run wrote."""
+    from kitepilot.cli.background import last_lines
+
+    with _clear_errors():
+        for name, text in last_lines(home(), process, lines):
+            Console().rule(name, align="left")
+            print(text)
+
+
+@app.command("config")
+def show_config(config: ConfigOption = None) -> None:
+    """Print the whole configuration with every default filled in, and its hash."""
+    with _clear_errors():
+        chosen = _config(config)
+    print(configuration.dump(chosen), end="")
+    print(f"# hash: {configuration.config_hash(chosen)}")
+
+
+@app.command("warm", hidden=True)
+def warm() -> None:
+    """Compile the kernels once, so that no run pays for it."""
+    from kitepilot.kernels.compile import compile_all
+
+    print(f"kernels compiled in {compile_all():.1f} s")
+
+
+@app.command("run", hidden=True)
+def run_process(name: str) -> None:
+    """Body of one supervised process (started by the supervisor, not by hand)."""
+    from kitepilot.cli import processes
+
+    with _clear_errors():
+        code = processes.run_process(name, current())
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the `kitepilot` command."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

@@ -1,0 +1,174 @@
+"""From a configuration to a running system: the run's folder, stores, exchange, parameters, processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from kitepilot import config as configuration
+from kitepilot import events as e
+from kitepilot.cli import processes as table
+from kitepilot.cli.supervise import Supervisor
+from kitepilot.config import Config, ConfigError
+from kitepilot.market import calendar
+from kitepilot.market.instruments import Instrument, parse_instruments
+from kitepilot.ports import EventLog
+from kitepilot.run import Run
+from kitepilot.topics import TICKS, TOPICS
+
+API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
+KEPT_RUNS = 3
+SOURCE = "cli"
+
+
+def create_run(config: Config, home: Path) -> Run:
+    """A new run with its own folder and configuration. Ids count up per session date.
+
+    Raises:
+        ConfigError: the folder cannot be written (says why).
+    """
+    day = config.session.date.replace("-", "")
+    folder = home / "runs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(p.name[-4:]) for p in folder.glob(f"{config.mode}-{day}-*")), default=0)
+        run = Run(f"{config.mode}-{day}-{number:04d}", folder / f"{config.mode}-{day}-{number:04d}", config)
+        run.folder.mkdir()
+        (run.folder / "config.yaml").write_text(configuration.dump(config))
+    except OSError as err:
+        raise ConfigError(f"cannot create the run's folder under {folder}: {err.strerror}") from err
+    return run
+
+
+def forget_old_runs(home: Path) -> None:
+    """Keep the folders of the newest runs; results stay in PostgreSQL and ClickHouse."""
+    folders = sorted((home / "runs").glob("*-*-*"), key=lambda p: p.stat().st_mtime)
+    for folder in folders[:-KEPT_RUNS]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def trim_ticks(log: EventLog, home: Path) -> None:
+    """Forget ticks older than the oldest run whose folder is kept (whole segments only)."""
+    started = [p.stat().st_mtime for p in (home / "runs").glob("*-*-*/start_offsets.json")]
+    if len(started) >= KEPT_RUNS:
+        log.trim(TICKS.name, int(min(started) * 1e9))
+
+
+def start_stores(run: Run, supervisor: Supervisor) -> EventLog:
+    """Start databases and log, bring their schemas up to date, note where this run begins."""
+    from infra.clickhouse.migrate import migrate as migrate_clickhouse
+    from infra.eventlog import open_log
+    from infra.postgres.embedded import database_url, migrate
+
+    wanted = table.stores(run.config)
+    for process in wanted:
+        supervisor.launch(process)
+    supervisor.await_ready(run, wanted, timeout_s=180)
+    migrate(database_url(run))
+    migrate_clickhouse(run)
+    log = open_log(run)
+    log.create_topics(TOPICS)
+    trim_ticks(log, run.home)
+    starts = {topic.name: log.end_offset(topic.name) for topic in TOPICS}
+    (run.folder / "start_offsets.json").write_text(json.dumps(starts))
+    return log
+
+
+class Exchange:
+    """The sandbox exchange's admin port, as the command line uses it."""
+
+    def __init__(self, config: Config) -> None:
+        self._http = httpx.Client(base_url=config.broker.admin_url, timeout=20.0)
+
+    def get(self, path: str) -> Any:
+        reply = self._http.get(path)
+        reply.raise_for_status()
+        return reply.json()
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        reply = self._http.post(path, json=body or {})
+        reply.raise_for_status()
+        return reply.json() if reply.content else None
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def ensure_api_secret() -> None:
+    """Paper needs no account: the sandbox and its clients share a secret drawn for this start."""
+    os.environ.setdefault(API_SECRET_VARIABLE, secrets.token_hex(16))
+
+
+def open_exchange(run: Run, supervisor: Supervisor) -> Exchange:
+    """Start the sandbox, log in as a person would, fetch the day's instruments file."""
+    from broker_adapter.kite.client import KiteBroker
+    from broker_adapter.kite.session import login_to_sandbox
+
+    supervisor.launch(table.SANDBOX)
+    supervisor.await_ready(run, [table.SANDBOX], timeout_s=180)
+    login_to_sandbox(run, os.environ[API_SECRET_VARIABLE])
+    (run.folder / "instruments.csv").write_bytes(KiteBroker(run).instruments())
+    return Exchange(run.config)
+
+
+def decision_parameters(run: Run, exchange: Exchange) -> e.DecisionParameters:
+    """Instruments with their dated cutoffs, limits, sizing: all that a decision may depend on."""
+    session = calendar.session(date.fromisoformat(run.config.session.date))
+    auction = {int(row["token"]) for row in exchange.get("/admin/instruments") if row["closing_auction"]}
+    terms = tuple(
+        calendar.terms(session, _with_auction(instrument, instrument.token in auction))
+        for instrument in parse_instruments((run.folder / "instruments.csv").read_bytes())
+    )
+    parameters = e.DecisionParameters(
+        session_date=run.config.session.date,
+        open_at=session.open_at,
+        close_at=session.close_at,
+        instruments=terms,
+        limits=run.config.risk.limits(),
+        trade_notional_paise=run.config.risk.trade_notional_rupees * 100,
+        strategies=tuple(run.config.strategies.enabled),
+    )
+    (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
+    return parameters
+
+
+def _with_auction(instrument: Instrument, closing_auction: bool) -> Instrument:
+    import dataclasses
+
+    return dataclasses.replace(instrument, closing_auction=closing_auction)
+
+
+def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:
+    """Write `RunStarted`, the first message of the run on `session`."""
+    started = e.RunStarted(
+        source=SOURCE,
+        seq=0,
+        event_at=calendar.ist_ns(date.fromisoformat(parameters.session_date), "08:45"),
+        run_id=run.run_id,
+        mode=run.config.mode,
+        config_hash=run.config_hash,
+        parameters=parameters,
+    )
+    log.append("session", [e.encode(started, emitted_at=time.time_ns())])
+
+
+def start_trading(run: Run, supervisor: Supervisor, exchange: Exchange) -> None:
+    """Start the trading processes, consumers first; returns when every instrument is subscribed."""
+    for process in table.TRADING:
+        supervisor.launch(process)
+    supervisor.await_ready(run, table.TRADING, timeout_s=120)
+    wanted = len(run.parameters().instruments)
+    deadline = time.monotonic() + 30
+    while (seen := exchange.get("/admin/state")["subscribed_tokens"]) < wanted:
+        if time.monotonic() > deadline:
+            raise ConfigError(f"the ticker subscribed {seen} of {wanted} instruments in 30 s: see `kitepilot logs`")
+        time.sleep(0.05)

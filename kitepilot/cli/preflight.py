@@ -1,0 +1,133 @@
+"""Can this machine run KitePilot now? Each question has one clear answer and one remedy."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kitepilot.config import Config
+
+FREE_BYTES = 3 * 1024**3
+PACKAGES = (
+    "bytewax",
+    "chdb",
+    "clickhouse_connect",
+    "confluent_kafka",
+    "kiteconnect",
+    "lightgbm",
+    "litestar",
+    "numba",
+    "psycopg",
+    "pyarrow",
+    "river",
+    "sqlalchemy",
+    "supervisor",
+    "websockets",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. `remedy` is empty when all is well."""
+
+    check: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def findings(config: Config, home: Path) -> Iterator[Finding]:
+    """All checks, in the order a person would look at them."""
+    yield _python()
+    yield _platform()
+    yield _packages()
+    yield _disk(home)
+    yield _writable(home)
+    for name, host, port in _ports(config):
+        yield _port(name, host, port)
+    if config.log.kind == "kafka":
+        yield _java()
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    ok = sys.version_info[:2] == (3, 11)
+    return Finding("python", ok, version, "" if ok else "install Python 3.11 and run `make bootstrap`")
+
+
+def _platform() -> Finding:
+    name = f"{platform.system()} {platform.machine()}"
+    tested = name == "Linux x86_64"
+    return Finding("platform", True, name if tested else f"{name} (untested)")
+
+
+def _packages() -> Finding:
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        return Finding("packages", False, f"missing: {', '.join(missing)}", "run `make bootstrap`")
+    return Finding("packages", True, f"{len(PACKAGES)} found")
+
+
+def _disk(home: Path) -> Finding:
+    place = next(p for p in (home, *home.parents) if p.exists())
+    free = shutil.disk_usage(place).free
+    detail = f"{free / 1024**3:.1f} GiB free at {place}"
+    if free < FREE_BYTES:
+        remedy = f"free {FREE_BYTES // 1024**3} GiB there, or set $KITEPILOT_HOME to a larger disk"
+        return Finding("disk", False, detail, remedy)
+    return Finding("disk", True, detail)
+
+
+def _writable(home: Path) -> Finding:
+    probe = home / ".writable"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe.write_text("yes")
+        probe.unlink()
+    except OSError as err:
+        return Finding("home", False, f"{home}: {err.strerror}", "set $KITEPILOT_HOME to a folder you own")
+    return Finding("home", True, str(home))
+
+
+def _ports(config: Config) -> Iterator[tuple[str, str, int]]:
+    yield "api", config.api.host, config.api.port
+    urls = [("clickhouse", config.storage.clickhouse_url)]
+    if config.mode == "paper":
+        urls += [
+            ("sandbox REST", config.broker.rest_url),
+            ("sandbox ticker", config.broker.ticker_url),
+            ("sandbox admin", config.broker.admin_url),
+        ]
+    if config.log.kind == "kafka":
+        urls.append(("kafka", f"kafka://{config.log.bootstrap_servers}"))
+    for name, url in urls:
+        parts = urlsplit(url)
+        if parts.hostname in ("127.0.0.1", "localhost") and parts.port:
+            yield name, parts.hostname, parts.port
+
+
+def _port(name: str, host: str, port: int) -> Finding:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as err:
+            remedy = f"stop what listens there (`ss -ltnp | grep {port}`) or choose another port for {name}"
+            return Finding(f"port {port}", False, f"{name}: {err.strerror}", remedy)
+    return Finding(f"port {port}", True, f"{name}: free")
+
+
+def _java() -> Finding:
+    java, maven = shutil.which("java"), shutil.which("mvn")
+    if java and maven:
+        return Finding("java", True, f"{java}, {maven}")
+    lacking = " and ".join(n for n, p in (("java", java), ("mvn", maven)) if not p)
+    remedy = "apt-get install openjdk-17-jre-headless maven, or use the default log (`LOG=sqlite`)"
+    return Finding("java", False, f"{lacking} not found", remedy)

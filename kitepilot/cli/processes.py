@@ -1,0 +1,74 @@
+"""The processes of KitePilot, in the order in which they start; they stop in the reverse order."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from kitepilot.config import Config
+from kitepilot.run import Run
+
+
+@dataclass(frozen=True)
+class Process:
+    """One supervised process. `target` is `module:function(run) -> exit code`."""
+
+    name: str
+    target: str
+    does: str
+    stop_wait_s: int = 15
+
+
+POSTGRES = Process("postgres", "infra.postgres.embedded:main", "book of record")
+CLICKHOUSE = Process("clickhouse", "infra.clickhouse.server:main", "memory for analysis")
+KAFKA = Process("kafka", "infra.kafka.kafka:main", "event log (Kafka protocol)", 30)
+SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange that speaks Kite")
+API = Process("api", "api.main:main", "health, status, metrics")
+ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30)
+GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
+DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
+MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
+INGEST = Process("ingest", "broker_adapter.ingest:main", "ticker frames to the log")
+
+#: Trading processes, in start order: consumers before producers, so nothing waits unread.
+TRADING = (API, ARCHIVE, GATEWAY, DECISIONS, MARKET, INGEST)
+ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
+
+
+def stores(config: Config) -> tuple[Process, ...]:
+    """The embedded servers this configuration needs: none for a database or broker given by address."""
+    chosen: list[Process] = []
+    if not config.storage.database_url:
+        chosen.append(POSTGRES)
+    if not config.storage.clickhouse_url or _local(config.storage.clickhouse_url):
+        chosen.append(CLICKHOUSE)
+    if config.log.kind == "kafka" and _local(config.log.bootstrap_servers):
+        chosen.append(KAFKA)
+    return tuple(chosen)
+
+
+def _local(address: str) -> bool:
+    return "127.0.0.1" in address or "localhost" in address
+
+
+def by_name(name: str) -> Process:
+    """The process called `name`. Raises KeyError naming the valid ones."""
+    for process in ALL:
+        if process.name == name:
+            return process
+    raise KeyError(f"no process {name!r}; there are: {', '.join(p.name for p in ALL)}")
+
+
+def main_of(process: Process) -> Callable[[Run], int]:
+    """Import the process's entry point: only when it is started, each process pays for its own imports."""
+    module, _, function = process.target.partition(":")
+    return cast(Callable[[Run], int], getattr(importlib.import_module(module), function))
+
+
+def run_process(name: str, run: Run) -> int:
+    """Body of one supervised process. Ctrl-C in the terminal is for the command line alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return main_of(by_name(name))(run)
