@@ -130,17 +130,17 @@ def advance(
         status=status,
         filled_quantity=filled,
         venue_status=heard,
-        alarm=truth.alarm or _alarm(truth, event, filled, venue_status),
+        alarm=truth.alarm or _alarm(truth.quantity, status, event, filled, venue_status),
     )
 
 
-def _alarm(truth: OrderTruth, event: OrderEvent, filled: int, venue_status: str) -> str:
+def _alarm(quantity: int, status: OrderStatus, event: OrderEvent, filled: int, venue_status: str) -> str:
     if event is OrderEvent.STRANGE:
         return f"unknown order status {venue_status!r}"
-    if filled > truth.quantity:
-        return f"filled {filled} of an order for {truth.quantity}"
-    if event is OrderEvent.COMPLETE and filled < truth.quantity:
-        return f"complete with {filled} of {truth.quantity} filled"
-    if truth.status is OrderStatus.REJECTED and filled:
+    if filled > quantity:
+        return f"filled {filled} of an order for {quantity}"
+    if event is OrderEvent.COMPLETE and filled < quantity:
+        return f"complete with {filled} of {quantity} filled"
+    if status is OrderStatus.REJECTED and filled:
         return f"a rejected order has {filled} filled"
     return ""

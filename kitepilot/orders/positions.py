@@ -2,7 +2,7 @@
 
 A position keeps its quantity and what the open part cost; averages are not stored. Closing a part releases
 the same share of that cost, rounded down to the paisa, and the rest stays with what is open. So nothing is
-lost to rounding: whenever the position is flat, realised profit is exactly what was sold minus what was bought.
+lost to rounding: when the position is flat, realised profit is exactly what was sold minus what was bought.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""The decision fold: the session's events, one by one, -> verdicts, permissions and the account.
+
+`decide` is the whole of it and depends on nothing but its arguments; re-reading a session gives the same
+records byte for byte. Time is the event time of `Marked`, once a second; no other event moves it. Events of
+other runs and events seen before (same source, number not above the last) change nothing.
+"""
+
+from __future__ import annotations
+
+from kitepilot.events import (
+    Commanded,
+    Event,
+    FeedChanged,
+    Filled,
+    Marked,
+    OrderUpdated,
+    RunStarted,
+    SessionEvent,
+    SignalRaised,
+    TradingState,
+)
+from kitepilot.risk import account, commands, entries, exits, records
+from kitepilot.risk.exposure import loss_paise
+from kitepilot.risk.state import DeskState, Quote, begin
+
+
+def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | None, list[Event]]:
+    """Fold one event in. The state passed in belongs to the fold afterwards: use the one returned.
+
+    Everything before the run's `RunStarted` is ignored.
+    """
+    if state is None:
+        return _start(event) if isinstance(event, RunStarted) else (None, [])
+    if _foreign(state, event) or not _first_time(state, event):
+        return state, []
+    return state, _react(state, event)
+
+
+def _start(event: RunStarted) -> tuple[DeskState, list[Event]]:
+    state = begin(event.run_id, event.config_hash, event.parameters)
+    state.now = event.event_at
+    state.seen[event.source] = event.seq
+    return state, [records.note(state, f"run started, {event.mode}")]
+
+
+def _foreign(state: DeskState, event: SessionEvent) -> bool:
+    """The log is shared by all runs of a home: another run's orders are not ours."""
+    return isinstance(event, RunStarted | OrderUpdated | Filled) and event.run_id != state.run_id
+
+
+def _first_time(state: DeskState, event: SessionEvent) -> bool:
+    """Producers are at-least-once: after a crash they repeat numbers, never skip one."""
+    if isinstance(event, Commanded):
+        return True  # many hands write commands: they count by id, see `commands.obey`
+    last = state.seen.get(event.source, -1)
+    if event.seq <= last:
+        return False
+    state.gaps += event.seq - last - 1
+    state.seen[event.source] = event.seq
+    return True
+
+
+def _react(state: DeskState, event: SessionEvent) -> list[Event]:
+    match event:
+        case Marked():
+            return _mark(state, event)
+        case SignalRaised():
+            return _signal(state, event)
+        case Commanded():
+            return commands.obey(state, event)
+        case FeedChanged():
+            return _feed(state, event)
+        case Filled():
+            account.apply_filled(state, event)
+        case OrderUpdated():
+            account.apply_update(state, event)
+    return []
+
+
+def _mark(state: DeskState, event: Marked) -> list[Event]:
+    """A second has passed: new quotes, the loss cap, exits that are due, the account."""
+    state.now = max(state.now, event.event_at)
+    columns = zip(
+        event.tokens, event.last_paise, event.bid_paise, event.ask_paise, event.quoted_at, strict=True
+    )
+    for token, *quote in columns:
+        state.quotes[token] = Quote(*quote)
+    return [*_guard_loss(state), *exits.leave_due(state, state.now), records.account(state)]
+
+
+def _guard_loss(state: DeskState) -> list[Event]:
+    """At the daily loss cap: reducing, and everything leaves."""
+    if state.leaving or loss_paise(state) < state.parameters.limits.daily_loss_paise:
+        return []
+    state.leaving = "daily_loss"
+    halted = state.trading is TradingState.HALTED
+    return [records.move(state, TradingState.HALTED if halted else TradingState.REDUCING, "daily loss cap")]
+
+
+def _signal(state: DeskState, signal: SignalRaised) -> list[Event]:
+    """A side asks for an entry. No side: leave what this strategy holds, if it holds anything."""
+    if signal.side is not None:
+        return entries.consider(state, signal, signal.side)
+    holding = state.holdings.get(signal.token)
+    if holding is None or holding.strategy != signal.strategy:
+        return []
+    holding.exit_wanted = holding.exit_wanted or "signal"
+    return exits.leave(state, signal.token, max(state.now, signal.event_at))
+
+
+def _feed(state: DeskState, event: FeedChanged) -> list[Event]:
+    state.feed_up = event.state == "up"
+    detail = f": {event.detail}" if event.detail else ""
+    return [records.note(state, f"feed {event.state}{detail}")]

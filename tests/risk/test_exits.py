@@ -1,0 +1,249 @@
+"""Exits: when positions leave, that they always can, and that leaving never doubles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from desk import ALPHA, BRAVO, CHARLIE, DAY, Desk, S, intents, only_intent, parameters
+
+from kitepilot.events import AccountMarked, OrderStatus, Purpose, Side, StateChanged, TradingState
+from kitepilot.market.calendar import ist_ns
+
+
+def holding(side: Side = Side.BUY, price: int = 0, **limits: Any) -> Desk:
+    """Holds 59 ALPHA bought (or sold) around 1000 rupees."""
+    desk = Desk(parameters(**limits))
+    desk.mark(alpha=100_000, bravo=50_000, charlie=20_000)
+    intent = only_intent(desk.signal(side))
+    desk.complete(intent, price or 100_000)
+    return desk
+
+
+@pytest.mark.parametrize(("last", "leaves"), [(99_505, False), (99_500, True)])
+def test_a_long_is_stopped_at_its_stop(last: int, leaves: bool) -> None:
+    desk = holding()
+    assert bool(intents(desk.mark(alpha=last))) is leaves
+
+
+@pytest.mark.parametrize(("last", "leaves"), [(100_795, False), (100_800, True)])
+def test_a_long_takes_its_profit(last: int, leaves: bool) -> None:
+    desk = holding()
+    assert bool(intents(desk.mark(alpha=last))) is leaves
+
+
+def test_a_short_is_stopped_above_and_takes_profit_below() -> None:
+    assert only_intent(holding(Side.SELL).mark(alpha=100_500)).side is Side.BUY
+    assert only_intent(holding(Side.SELL).mark(alpha=99_200)).side is Side.BUY
+
+
+def test_a_position_leaves_at_its_horizon() -> None:
+    desk = holding()
+    assert not intents(desk.mark(299, alpha=100_000))
+    leave = only_intent(desk.mark(1, alpha=100_000))
+    assert (leave.purpose, leave.side, leave.quantity) == (Purpose.EXIT, Side.SELL, 59)
+
+
+def test_only_the_strategy_that_holds_may_ask_to_leave() -> None:
+    desk = holding()
+    assert desk.signal(None, strategy="other") == []
+    assert desk.signal(None, token=BRAVO) == []
+    assert only_intent(desk.signal(None)).side is Side.SELL
+
+
+def test_an_exit_on_its_way_is_not_doubled_even_when_its_outcome_is_unknown() -> None:
+    desk = holding()
+    leave = only_intent(desk.signal(None))
+    assert not intents(desk.mark(alpha=100_000))
+    desk.update(leave, OrderStatus.UNKNOWN)
+    assert not intents(desk.mark(20, alpha=100_000))
+
+
+def test_an_exit_reported_filled_is_not_doubled_while_its_fills_are_on_the_way() -> None:
+    desk = holding()
+    leave = only_intent(desk.signal(None))
+    desk.update(leave, OrderStatus.FILLED, leave.quantity)
+    assert not intents(desk.mark(alpha=100_000))
+    desk.fill(leave)
+    assert desk.desk.holdings == {} and desk.desk.working == {}
+
+
+def test_an_exit_that_does_not_fill_goes_again_with_twice_the_protection_up_to_the_band() -> None:
+    desk = holding()
+    limits = []
+    leave = only_intent(desk.signal(None))
+    for _ in range(5):
+        limits.append(leave.limit_price_paise)
+        desk.update(leave, OrderStatus.CANCELLED)
+        leave = only_intent(desk.mark(alpha=100_000))
+    bid = 99_995
+    expected = [bid - -(-bid * bps // 10_000) for bps in (20, 40, 80, 160, 200)]
+    assert limits == [price // 5 * 5 for price in expected]
+
+
+def test_retries_slow_down_when_nobody_trades() -> None:
+    desk = holding()
+    sent = intents(desk.signal(None))
+    for _ in range(600):
+        for leave in list(desk.desk.working.values()):
+            desk.update(
+                next(each for each in intents(desk.out) if each.intent_id == leave.intent_id),
+                OrderStatus.CANCELLED,
+            )
+        sent += intents(desk.mark(alpha=100_000))
+    assert 50 < len(sent) < 80
+
+
+def test_a_partial_exit_leaves_the_rest_to_the_next_order() -> None:
+    desk = holding()
+    leave = only_intent(desk.signal(None))
+    desk.fill(leave, quantity=20)
+    assert not intents(desk.mark(alpha=100_000))  # 39 still working
+    desk.update(leave, OrderStatus.CANCELLED, 20)
+    assert only_intent(desk.mark(alpha=100_000)).quantity == 39
+
+
+def test_a_fill_after_cancel_still_moves_the_position() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000)
+    entry = only_intent(desk.signal())
+    desk.update(entry, OrderStatus.CANCELLED)
+    desk.fill(entry, quantity=10, price=100_000)
+    assert desk.desk.position(ALPHA).quantity == 10
+    assert only_intent(desk.mark(alpha=99_000)).quantity == 10  # with the plan of its entry: the stop
+
+
+def test_a_late_exit_fill_that_turns_the_position_is_left_at_once() -> None:
+    desk = holding()
+    first = only_intent(desk.signal(None))
+    desk.update(first, OrderStatus.CANCELLED)
+    second = only_intent(desk.mark(alpha=100_000))
+    desk.complete(second)
+    desk.fill(first, quantity=5)
+    assert desk.desk.position(ALPHA).quantity == -5
+    back = only_intent(desk.mark(alpha=100_000))
+    assert (back.side, back.quantity) == (Side.BUY, 5)
+
+
+def test_everything_leaves_from_the_square_off_and_again_each_second_until_flat() -> None:
+    desk = Desk(at=ist_ns(DAY, "14:44") - S)
+    desk.mark(alpha=100_000, charlie=20_000)
+    desk.enter(ALPHA, horizon_s=9999)
+    desk.enter(CHARLIE, horizon_s=9999)
+    desk.now = ist_ns(DAY, "15:00") - 2 * S
+    assert not intents(desk.mark(alpha=100_000, charlie=20_000))
+    first = intents(desk.mark())
+    assert {each.token for each in first} == {ALPHA, CHARLIE}
+    assert {each.purpose for each in first} == {Purpose.SQUARE_OFF}
+    desk.complete(first[0])
+    desk.update(first[1], OrderStatus.CANCELLED)
+    again = only_intent(desk.mark())
+    assert again.token == first[1].token
+    desk.complete(again)
+    assert desk.desk.holdings == {}
+
+
+def test_past_the_time_to_be_flat_the_whole_band_is_offered_at_once() -> None:
+    desk = Desk(at=ist_ns(DAY, "14:44"))
+    desk.mark(alpha=100_000)
+    desk.enter(ALPHA, horizon_s=9999)
+    desk.now = ist_ns(DAY, "15:05") - S
+    leave = only_intent(desk.mark(alpha=100_000))
+    assert leave.limit_price_paise == (99_995 - 2_000) // 5 * 5
+
+
+def test_a_position_past_its_continuous_close_halts_and_calls_once() -> None:
+    desk = Desk(at=ist_ns(DAY, "14:44"))
+    desk.mark(alpha=100_000)
+    desk.enter(ALPHA, horizon_s=9999)
+    desk.now = ist_ns(DAY, "15:15") - S
+    out = desk.mark(alpha=100_000)
+    assert not intents(out)
+    changed = [event for event in out if isinstance(event, StateChanged)]
+    assert [event.state for event in changed] == [TradingState.HALTED] and "ALPHA" in changed[0].reason
+    assert not [event for event in desk.mark() if isinstance(event, StateChanged)]
+
+
+def test_square_off_is_paced_to_the_order_rate() -> None:
+    desk = Desk(parameters(orders_per_second=2))
+    desk.mark(alpha=100_000, bravo=50_000, charlie=20_000)
+    desk.enter(ALPHA)
+    desk.enter(BRAVO)
+    desk.mark(alpha=100_000)
+    desk.enter(CHARLIE)
+    desk.mark()
+    assert len(intents(desk.command("flatten"))) == 2
+    assert len(intents(desk.mark())) == 1
+
+
+def test_exits_go_out_when_halted_with_a_dead_feed_and_a_stale_quote() -> None:
+    desk = holding(orders_per_day=1)
+    desk.command("halt")
+    desk.feed("down")
+    assert only_intent(desk.mark(400)).quantity == 59
+
+
+def test_flatten_leaves_everything_without_waiting_for_the_clock() -> None:
+    desk = holding()
+    leave = only_intent(desk.command("flatten"))
+    assert leave.purpose is Purpose.SQUARE_OFF
+    assert desk.desk.trading is TradingState.REDUCING
+    desk.complete(leave)
+    desk.command("resume")
+    assert desk.desk.trading is TradingState.ACTIVE and not desk.desk.leaving
+
+
+def test_after_the_end_of_day_there_is_no_way_back() -> None:
+    desk = holding()
+    desk.complete(only_intent(desk.command("end_of_day")))
+    desk.command("resume")
+    assert desk.desk.trading is TradingState.REDUCING
+
+
+def test_flatten_does_not_loosen_a_halt() -> None:
+    desk = holding()
+    desk.command("halt")
+    desk.command("flatten")
+    desk.command("reduce")
+    assert desk.desk.trading is TradingState.HALTED
+
+
+def test_a_command_counts_once_and_an_unknown_one_leaves_a_note() -> None:
+    desk = holding()
+    assert desk.command("halt", command_id="x") and desk.command("resume", command_id="x") == []
+    (said,) = desk.command("dance")
+    assert isinstance(said, StateChanged) and "dance" in said.reason and said.state is said.previous
+
+
+def test_the_loss_cap_counts_charges_and_then_reduces_and_squares_off() -> None:
+    loss_at = 59 * 1_000  # held 59 shares, a drop of 10 rupees
+    charges = 5_000  # about, both legs
+    calm = holding(daily_loss_paise=loss_at + 2 * charges)
+    calm.mark(alpha=99_000)
+    assert calm.desk.trading is TradingState.ACTIVE
+    desk = holding(daily_loss_paise=loss_at)  # price alone is exactly at the cap; charges take it past
+    out = desk.mark(alpha=99_005)
+    assert desk.desk.trading is TradingState.REDUCING
+    assert only_intent(out).purpose is Purpose.SQUARE_OFF
+    desk.command("resume")
+    assert desk.desk.trading is TradingState.REDUCING
+
+
+def test_the_account_is_marked_each_second_in_paise() -> None:
+    desk = holding()
+    marked = desk.mark(alpha=100_100)[-1]
+    assert isinstance(marked, AccountMarked)
+    assert (marked.realised_paise, marked.unrealised_paise) == (0, 5_900)
+    assert (marked.open_positions, marked.gross_exposure_paise) == (1, 59 * 100_100)
+    assert (marked.orders, marked.fills, marked.working_orders) == (1, 1, 0)
+    assert marked.charges_paise == 2486
+
+
+def test_a_fill_nobody_remembers_still_counts_and_leaves_at_once() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000)
+    entry = only_intent(desk.signal())
+    desk.desk.working.clear()
+    desk.fill(entry)
+    assert desk.desk.strangers == 1
+    assert only_intent(desk.mark(alpha=100_000)).quantity == entry.quantity
