@@ -1,0 +1,119 @@
+"""The book of record as SQLAlchemy Core tables. Migrations create them; a test holds the two equal.
+
+Times are `timestamptz` (UTC) for people and `bigint` nanoseconds where order matters; money is bigint
+paise; every row belongs to a run.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+METADATA = sa.MetaData()
+UTC_TIME = sa.TIMESTAMP(timezone=True)
+
+runs = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("session_date", sa.Date, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("feed", sa.Text, nullable=False),
+    sa.Column("config_hash", sa.Text, nullable=False),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("started_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.Column("ended_at", UTC_TIME),
+    sa.Column("result", JSONB),
+)
+
+intents = sa.Table(
+    "intents",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("intent_id", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("signal_id", sa.Text, nullable=False),
+    sa.Column("verdict_id", sa.Text, nullable=False),
+    sa.Column("config_hash", sa.Text, nullable=False),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("tradingsymbol", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("order_type", sa.Text, nullable=False),
+    sa.Column("limit_price_paise", sa.BigInteger, nullable=False),
+    sa.Column("validity", sa.Text, nullable=False),
+    sa.Column("decision_price_paise", sa.BigInteger, nullable=False),
+    sa.Column("event_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("journaled_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+)
+
+orders = sa.Table(
+    "orders",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("intent_id", sa.Text, primary_key=True),
+    sa.Column("slice", sa.Integer, primary_key=True),
+    sa.Column("tag", sa.Text, nullable=False),
+    sa.Column("order_id", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("venue_status", sa.Text, nullable=False, server_default=""),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("filled_quantity", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("outcome", sa.Text, nullable=False, server_default=""),
+    sa.Column("message", sa.Text, nullable=False, server_default=""),
+    sa.Column("submitted_at", UTC_TIME),
+    sa.Column("replied_at", UTC_TIME),
+    sa.Column("updated_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.ForeignKeyConstraint(["run_id", "intent_id"], ["intents.run_id", "intents.intent_id"]),
+    sa.UniqueConstraint("run_id", "tag", name="orders_tag_once_per_run"),
+    sa.UniqueConstraint("run_id", "order_id", name="orders_order_id_once_per_run"),
+)
+
+order_events = sa.Table(
+    "order_events",
+    METADATA,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("intent_id", sa.Text, nullable=False),
+    sa.Column("order_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("session_seq", sa.BigInteger),
+    sa.Column("session_body", sa.Text),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("machine_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.UniqueConstraint("run_id", "seq", name="order_events_seq_once_per_run"),
+    sa.UniqueConstraint("run_id", "session_seq", name="order_events_session_seq_once_per_run"),
+)
+
+fills = sa.Table(
+    "fills",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("order_id", sa.Text, primary_key=True),
+    sa.Column("trade_id", sa.Text, primary_key=True),
+    sa.Column("intent_id", sa.Text, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("tradingsymbol", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price_paise", sa.BigInteger, nullable=False),
+    sa.Column("traded_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("journaled_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.ForeignKeyConstraint(["run_id", "intent_id"], ["intents.run_id", "intents.intent_id"]),
+)
+
+consumer_offsets = sa.Table(
+    "consumer_offsets",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("consumer", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("next_offset", sa.BigInteger, nullable=False),
+)
