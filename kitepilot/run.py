@@ -84,5 +84,5 @@ def current() -> Run:
         raise configuration.ConfigError(
             f"${RUN_FOLDER_VARIABLE} is not set: processes are started by `kitepilot up` or `kitepilot paper`"
         )
-    path = Path(folder)
+    path = Path(folder).resolve()  # `runs/current` is a link to the run in containers
     return Run(path.name, path, configuration.load(path / "config.yaml"))

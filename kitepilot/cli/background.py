@@ -55,7 +55,6 @@ def bring_up(config: Config, home: Path) -> Run:
     try:
         log = opening.start_stores(run, supervisor)
         exchange = opening.open_exchange(run, supervisor)
-        opening.record_run(run)
         opening.announce(run, log, opening.decision_parameters(run, exchange))
         opening.start_trading(run, supervisor, exchange)
         exchange.post("/admin/start")
@@ -83,7 +82,12 @@ def describe(home: Path) -> dict[str, Any]:
         return {"running": False, "processes": [], "account": {}}
     folder = supervisor.run_folder()
     states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
-    return {"running": True, "run_id": folder.name if folder else "", "processes": states, "account": _account(folder)}
+    return {
+        "running": True,
+        "run_id": folder.name if folder else "",
+        "processes": states,
+        "account": _account(folder),
+    }
 
 
 def _account(folder: Path | None) -> dict[str, Any]:

@@ -56,11 +56,12 @@ def _clear_errors() -> Iterator[None]:
     """User errors become one line and exit code 2; anything else is a defect and keeps its trace."""
     from kitepilot.cli.supervise import SupervisionError
     from kitepilot.cli.watch import StalledError
+    from kitepilot.market.calendar import CalendarError
     from kitepilot.ports import LogError
 
     try:
         yield
-    except (ConfigError, UserError, SupervisionError, StalledError, LogError) as err:
+    except (ConfigError, UserError, SupervisionError, StalledError, LogError, CalendarError) as err:
         _fail(str(err))
     except OSError as err:
         if err.errno != 28:  # ENOSPC
@@ -205,7 +206,9 @@ def _print_status(found: dict[str, Any]) -> None:
     table = Table("process", "state", "pid", "up", "what it does")
     for p in found["processes"]:
         colour = "green" if p["state"] == "RUNNING" else "yellow" if p["state"] == "STOPPED" else "red"
-        table.add_row(p["name"], f"[{colour}]{p['state'].lower()}[/]", str(p["pid"]), f"{p['uptime_s']} s", p["does"])
+        table.add_row(
+            p["name"], f"[{colour}]{p['state'].lower()}[/]", str(p["pid"]), f"{p['uptime_s']} s", p["does"]
+        )
     console.print(table)
     for key, value in found["account"].items():
         console.print(f"{key}: {value}", highlight=False)
@@ -232,6 +235,37 @@ def show_config(config: ConfigOption = None) -> None:
         chosen = _config(config)
     print(configuration.dump(chosen), end="")
     print(f"# hash: {configuration.config_hash(chosen)}")
+
+
+@app.command()
+def prepare(config: ConfigOption = None) -> None:
+    """For containers, step 1: create the run, its schemas and topics; `runs/current` points to it."""
+    from kitepilot.cli.containers import prepare as step
+
+    with _clear_errors():
+        run = step(_config(config), home())
+    print(run.run_id)
+
+
+@app.command("open")
+def open_session() -> None:
+    """For containers, step 2: log in, fetch the instruments, announce the run to the decision flow."""
+    from kitepilot.cli.containers import open_session as step
+
+    with _clear_errors():
+        step(current())
+
+
+@app.command()
+def conduct(as_json: JsonOption = False) -> None:
+    """For containers, step 3: open the market, follow the day, reconcile. Exit codes as `paper`."""
+    from kitepilot.cli.containers import conduct as step
+
+    with _clear_errors():
+        result = step(current(), as_json=as_json)
+    if as_json:
+        print(json.dumps(result))
+    raise typer.Exit(0 if result["reconciled"] else 1)
 
 
 @app.command("warm", hidden=True)

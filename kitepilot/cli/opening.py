@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import secrets
@@ -13,7 +14,9 @@ from typing import Any
 
 import httpx
 import msgspec
+from sqlalchemy import create_engine, text
 
+from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.cli import processes as table
@@ -64,23 +67,53 @@ def trim_ticks(log: EventLog, home: Path) -> None:
 
 
 def start_stores(run: Run, supervisor: Supervisor) -> EventLog:
-    """Start databases and log, bring their schemas up to date, note where this run begins."""
-    from infra.clickhouse.migrate import migrate as migrate_clickhouse
-    from infra.eventlog import open_log
-    from infra.postgres.embedded import database_url, migrate
-
+    """Start the embedded databases and log that this configuration needs, then `prepare_stores`."""
     wanted = table.stores(run.config)
     for process in wanted:
         supervisor.launch(process)
     supervisor.await_ready(run, wanted, timeout_s=180)
+    return prepare_stores(run)
+
+
+def prepare_stores(run: Run) -> EventLog:
+    """Bring the schemas up to date, write the run's row, note where this run begins on each topic."""
+    from infra.clickhouse.migrate import migrate as migrate_clickhouse
+
+    from infra.eventlog import open_log
+    from infra.postgres.embedded import database_url
+    from infra.postgres.migrate import migrate
+
     migrate(database_url(run))
     migrate_clickhouse(run)
+    record_run(run)
     log = open_log(run)
     log.create_topics(TOPICS)
     trim_ticks(log, run.home)
     starts = {topic.name: log.end_offset(topic.name) for topic in TOPICS}
     (run.folder / "start_offsets.json").write_text(json.dumps(starts))
     return log
+
+
+def record_run(run: Run) -> None:
+    """The run's row in PostgreSQL: what everything else refers to."""
+    from infra.postgres.embedded import database_url
+
+    engine = create_engine(database_url(run))
+    row = {
+        "run_id": run.run_id,
+        "mode": run.config.mode,
+        "session_date": date.fromisoformat(run.config.session.date),
+        "seed": run.config.market.seed,
+        "feed": run.config.market.feed,
+        "config_hash": run.config_hash,
+        "config": configuration.dump(run.config),
+        "code_version": __version__,
+    }
+    names = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    with engine.begin() as db:
+        db.execute(text(f"insert into runs ({names}, started_at) values ({values}, now())"), row)  # noqa: S608
+    engine.dispose()
 
 
 class Exchange:
@@ -109,12 +142,17 @@ def ensure_api_secret() -> None:
 
 
 def open_exchange(run: Run, supervisor: Supervisor) -> Exchange:
-    """Start the sandbox, log in as a person would, fetch the day's instruments file."""
+    """Start the sandbox and `enter` it."""
+    supervisor.launch(table.SANDBOX)
+    supervisor.await_ready(run, [table.SANDBOX], timeout_s=180)
+    return enter(run)
+
+
+def enter(run: Run) -> Exchange:
+    """Log in to the sandbox through its login page, fetch the day's instruments file."""
     from broker_adapter.kite.client import KiteBroker
     from broker_adapter.kite.session import login_to_sandbox
 
-    supervisor.launch(table.SANDBOX)
-    supervisor.await_ready(run, [table.SANDBOX], timeout_s=180)
     login_to_sandbox(run, os.environ[API_SECRET_VARIABLE])
     (run.folder / "instruments.csv").write_bytes(KiteBroker(run).instruments())
     return Exchange(run.config)
@@ -142,8 +180,6 @@ def decision_parameters(run: Run, exchange: Exchange) -> e.DecisionParameters:
 
 
 def _with_auction(instrument: Instrument, closing_auction: bool) -> Instrument:
-    import dataclasses
-
     return dataclasses.replace(instrument, closing_auction=closing_auction)
 
 
@@ -170,5 +206,7 @@ def start_trading(run: Run, supervisor: Supervisor, exchange: Exchange) -> None:
     deadline = time.monotonic() + 30
     while (seen := exchange.get("/admin/state")["subscribed_tokens"]) < wanted:
         if time.monotonic() > deadline:
-            raise ConfigError(f"the ticker subscribed {seen} of {wanted} instruments in 30 s: see `kitepilot logs`")
+            raise ConfigError(
+                f"the ticker subscribed {seen} of {wanted} instruments in 30 s: see `kitepilot logs`"
+            )
         time.sleep(0.05)

@@ -15,9 +15,10 @@ from rich.console import Console
 from kitepilot.cli import opening, outcome
 from kitepilot.cli import processes as table
 from kitepilot.cli.background import refuse_second, require_clean
+from kitepilot.cli.opening import Exchange
 from kitepilot.cli.seeding import ensure_models
 from kitepilot.cli.supervise import Supervisor
-from kitepilot.cli.watch import Bar, Follower, StalledError, command, stderr_console
+from kitepilot.cli.watch import Bar, Follower, StalledError, Watch, command, stderr_console
 from kitepilot.config import Config
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
@@ -64,13 +65,27 @@ def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any
     say(f"{run.run_id}: starting {len(table.stores(config))} stores, the exchange and the trading processes")
     supervisor.start(run, (*table.stores(config), table.SANDBOX, *table.TRADING))
     try:
-        day = Day(run, supervisor, console, interrupt)
-        result = day.trade()
+        result = _trade_day(run, supervisor, console, interrupt)
     finally:
         say("stopping everything")
         supervisor.shutdown()
     if not as_json:
         outcome.show(Console(), result)
+    return result
+
+
+def _trade_day(run: Run, supervisor: Supervisor, console: Console, interrupt: Interrupt) -> dict[str, Any]:
+    """Between the supervisor's start and its shutdown."""
+    log = opening.start_stores(run, supervisor)
+    exchange = opening.open_exchange(run, supervisor)
+    opening.announce(run, log, opening.decision_parameters(run, exchange))
+    opening.start_trading(run, supervisor, exchange)
+    watch, interrupted, traded_s = Day(run, console, interrupt).follow(log, exchange)
+    supervisor.stop_processes(PRODUCERS)
+    outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
+    result = outcome.conclude(run, log, exchange, watch, interrupted=interrupted, traded_s=traded_s)
+    exchange.close()
+    log.close()
     return result
 
 
@@ -82,73 +97,55 @@ def _speaker(console: Console) -> Callable[[str], None]:
 
 
 class Day:
-    """One run while its processes are up."""
+    """One run while its processes are up: follow it to the close, or flatten it when asked."""
 
-    def __init__(self, run: Run, supervisor: Supervisor, console: Console, interrupt: Interrupt) -> None:
+    def __init__(self, run: Run, console: Console, interrupt: Interrupt) -> None:
         self.run = run
-        self.supervisor = supervisor
         self.console = console
         self.interrupt = interrupt
         self._commands = 0
 
-    def trade(self) -> dict[str, Any]:
-        began = time.monotonic()
-        log = opening.start_stores(self.run, self.supervisor)
-        exchange = opening.open_exchange(self.run, self.supervisor)
-        parameters = opening.decision_parameters(self.run, exchange)
-        opening.record_run(self.run)
-        opening.announce(self.run, log, parameters)
-        opening.start_trading(self.run, self.supervisor, exchange)
+    def follow(self, log: EventLog, exchange: Exchange) -> tuple[Watch, bool, float]:
+        """Open the market and follow it; (what was seen, interrupted by a person, seconds traded)."""
+        parameters = self.run.parameters()
         opened = time.monotonic()
         exchange.post("/admin/start")
         with Bar(self.console, parameters.open_at, parameters.close_at) as bar:
             follower = Follower(self.run, log, exchange, bar)
-            interrupted = self._follow(follower, log, parameters.close_at)
+            interrupted = self._until_over(follower, log, parameters.close_at)
             self._settle(follower, log)
         follower.close()
-        traded_s = time.monotonic() - opened
-        self._drain(log)
-        result = outcome.conclude(
-            self.run, log, exchange, parameters, follower.watch, interrupted=interrupted, traded_s=traded_s
-        )
-        result["started_in_s"] = round(opened - began, 1)
-        exchange.close()
-        log.close()
-        return result
+        return follower.watch, interrupted, time.monotonic() - opened
 
-    def _follow(self, follower: Follower, log: EventLog, close_at: int) -> bool:
+    def _until_over(self, follower: Follower, log: EventLog, close_at: int) -> bool:
         """Until the session is over (False) or a person has had it flattened (True)."""
-        deadline, asked_at = 0.0, 0
-        while True:
+        while not self.interrupt.asked.is_set():
             follower.step()
-            watch = follower.watch
-            if self.interrupt.asked.is_set():
-                if not deadline:
-                    self._say(log, watch.session_time, "flatten")
-                    self._say(log, watch.session_time, "halt")
-                    deadline = time.monotonic() + FLATTEN_WITHIN_S
-                    asked_at = watch.session_time
-                if watch.flat and watch.session_time > asked_at:
-                    self.console.print("flat: no position, no working order", highlight=False)
-                    return True
-                if time.monotonic() > deadline:
-                    raise StalledError(f"not flat {FLATTEN_WITHIN_S:.0f} s after Ctrl-C: see `kitepilot logs`")
-            elif watch.state == "closed" and watch.session_time >= close_at:
+            if follower.watch.state == "closed" and follower.watch.session_time >= close_at:
                 return False
+        self._flatten(follower, log)
+        return True
+
+    def _flatten(self, follower: Follower, log: EventLog) -> None:
+        asked_at = follower.watch.session_time
+        self._say(log, asked_at, "flatten")
+        self._say(log, asked_at, "halt")
+        deadline = time.monotonic() + FLATTEN_WITHIN_S
+        while not (follower.watch.flat and follower.watch.session_time > asked_at):
+            follower.step()
+            if time.monotonic() > deadline:
+                raise StalledError(f"not flat {FLATTEN_WITHIN_S:.0f} s after Ctrl-C: see `kitepilot logs`")
+        self.console.print("flat: no position, no working order", highlight=False)
 
     def _settle(self, follower: Follower, log: EventLog) -> None:
         """The end-of-day word, then wait until no order is without a final state."""
         self._say(log, follower.watch.session_time, "end_of_day")
         deadline = time.monotonic() + SETTLE_WITHIN_S
-        while follower.watch.account and follower.watch.account.working_orders and time.monotonic() < deadline:
+        while (
+            follower.watch.account and follower.watch.account.working_orders and time.monotonic() < deadline
+        ):
             follower.step()
 
     def _say(self, log: EventLog, at: int, name: str) -> None:
         self._commands += 1
         command(log, self._commands, at, name)
-
-    def _drain(self, log: EventLog) -> None:
-        """Stop the producers, each with time to finish, then wait for the archive to have it all."""
-        self.supervisor.stop_processes(PRODUCERS)
-        ends = {topic.name: log.end_offset(topic.name) for topic in TOPICS}
-        outcome.await_archive(self.run, ends, ARCHIVE_WITHIN_S)

@@ -104,7 +104,9 @@ class Follower:
         account = self.watch.account
         if account is None or account.event_at <= self._acked:
             return
-        waiting = account.oldest_working_at and account.event_at - account.oldest_working_at > ORDER_PATIENCE_NS
+        waiting = (
+            account.oldest_working_at and account.event_at - account.oldest_working_at > ORDER_PATIENCE_NS
+        )
         if waiting:
             self._held_since = self._held_since or time.monotonic()
             if time.monotonic() - self._held_since < HOLD_AT_MOST_S:
@@ -184,6 +186,12 @@ def stderr_console() -> Console:
 def command(log: EventLog, seq: int, at: int, name: str, argument: str = "") -> None:
     """Append one command of the owner's to `session`."""
     event = e.Commanded(
-        source=SOURCE, seq=seq, event_at=at, command_id=f"cli-{seq}", command=name, argument=argument, by="cli"
+        source=SOURCE,
+        seq=seq,
+        event_at=at,
+        command_id=f"cli-{seq}",
+        command=name,
+        argument=argument,
+        by="cli",
     )
     log.append("session", [e.encode(event, emitted_at=time.time_ns())])

@@ -1,0 +1,77 @@
+"""The steps of a paper day one by one, where something else (compose) starts the processes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from kitepilot.cli import opening, outcome
+from kitepilot.cli import processes as table
+from kitepilot.cli.paper import ARCHIVE_WITHIN_S, Day, Interrupt
+from kitepilot.cli.supervise import SupervisionError
+from kitepilot.cli.watch import stderr_console
+from kitepilot.config import Config, ConfigError
+from kitepilot.run import Run
+from kitepilot.topics import TOPICS
+
+READY_WITHIN_S = 180.0
+
+
+def prepare(config: Config, home: Path) -> Run:
+    """Create the run and the schemas; `runs/current` links to it."""
+    run = opening.create_run(config, home)
+    opening.prepare_stores(run).close()
+    link = home / "runs" / "current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(run.folder.name)
+    return run
+
+
+def open_session(run: Run) -> None:
+    """Log in, fetch instruments, announce the run.
+
+    Raises:
+        ConfigError: live, where a person has to log in first.
+    """
+    from infra.eventlog import open_log
+
+    if run.config.mode == "live":
+        raise ConfigError("live sessions need a login by a person, which this version does not have yet")
+    exchange = opening.enter(run)
+    log = open_log(run)
+    opening.announce(run, log, opening.decision_parameters(run, exchange))
+    exchange.close()
+    log.close()
+
+
+def conduct(run: Run, *, as_json: bool) -> dict[str, Any]:
+    """Wait for all processes, open the market, follow it to the close, prove the day."""
+    from infra.eventlog import open_log
+
+    console = stderr_console()
+    _await_processes(run)
+    log = open_log(run)
+    day = Day(run, console, Interrupt(console.print))
+    exchange = opening.Exchange(run.config)
+    watch, interrupted, traded_s = day.follow(log, exchange)
+    outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
+    result = outcome.conclude(run, log, exchange, watch, interrupted=interrupted, traded_s=traded_s)
+    if not as_json:
+        outcome.show(Console(), result)
+    exchange.close()
+    log.close()
+    return result
+
+
+def _await_processes(run: Run) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    for process in table.TRADING:
+        while not run.ready_file(process.name).exists():
+            if time.monotonic() > deadline:
+                raise SupervisionError(
+                    f"{process.name} is not ready after {READY_WITHIN_S:.0f} s: see its container's log"
+                )
+            time.sleep(0.2)

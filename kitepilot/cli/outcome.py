@@ -1,0 +1,280 @@
+"""What a day came to: the proof that all books agree, the summary, the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from kitepilot import events as e
+from kitepilot.cli import reconcile, report
+from kitepilot.cli.opening import Exchange
+from kitepilot.cli.supervise import SupervisionError
+from kitepilot.cli.tape import Tape
+from kitepilot.cli.watch import Watch
+from kitepilot.orders.positions import FLAT, Position, apply_fill
+from kitepilot.ports import EventLog
+from kitepilot.run import Run
+from kitepilot.topics import DEAD_LETTER, DECISIONS, INTENTS, SESSION
+
+NS_PER_MS = 1e6
+
+
+@dataclass
+class Trips:
+    """Round trips: from flat to flat on one instrument, credited to the strategy that entered."""
+
+    positions: dict[int, Position] = field(default_factory=lambda: defaultdict(lambda: FLAT))
+    entered_by: dict[int, str] = field(default_factory=dict)
+    results: list[tuple[str, int]] = field(default_factory=list)  # (strategy, gross paise)
+
+    def add(self, fill: e.Filled, intent: e.ApprovedIntent | None) -> None:
+        before = self.positions[fill.token]
+        if before.flat and intent is not None:
+            self.entered_by[fill.token] = intent.strategy
+        after = apply_fill(before, fill.side, fill.quantity, fill.price_paise)
+        if after.flat and not before.flat:
+            self.results.append((self.entered_by.get(fill.token, ""), after.realised_paise))
+            after = FLAT
+        self.positions[fill.token] = after
+
+
+@dataclass
+class DayTape:
+    """One pass over the run's small topics; nothing of the size of the ticks."""
+
+    signals: list[e.SignalRaised] = field(default_factory=list)
+    fills: list[e.Filled] = field(default_factory=list)
+    intents: dict[str, e.ApprovedIntent] = field(default_factory=dict)
+    denials: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    open_after_cutoff: list[str] = field(default_factory=list)
+    tapes: dict[str, Tape] = field(default_factory=dict)
+    decisions_hash: str = ""
+
+    @classmethod
+    def read(cls, run: Run, log: EventLog, parameters: e.DecisionParameters) -> DayTape:
+        day = cls()
+        starts = run.start_offsets()
+
+        def tape(topic: str) -> Tape:
+            day.tapes[topic] = Tape(log, topic, starts[topic], log.end_offset(topic))
+            return day.tapes[topic]
+
+        for event in tape(INTENTS.name):
+            if isinstance(event, e.ApprovedIntent):
+                day.intents[event.intent_id] = event
+        for event in tape(SESSION.name):
+            day._session(event)
+        day.decisions_hash = day._decisions(tape(DECISIONS.name), parameters)
+        for event in tape(DEAD_LETTER.name):
+            if isinstance(event, e.DeadLetter):
+                day.dead_letters[event.reason] += event.count
+        return day
+
+    def _session(self, event: e.AnyEvent) -> None:
+        if isinstance(event, e.SignalRaised):
+            self.signals.append(event)
+        elif isinstance(event, e.Filled):
+            self.fills.append(event)
+
+    def _decisions(self, tape: Tape, parameters: e.DecisionParameters) -> str:
+        flat_from = max((t.force_flat_at for t in parameters.instruments), default=0)
+
+        def seen() -> Any:
+            for event in tape:
+                if isinstance(event, e.Verdict) and not event.approved:
+                    self.denials[event.denial] += 1
+                late = (
+                    isinstance(event, e.AccountMarked)
+                    and event.event_at >= flat_from
+                    and event.open_positions
+                )
+                if late and len(self.open_after_cutoff) < 1:
+                    self.open_after_cutoff.append(
+                        f"{event.open_positions} at {report.ist_clock(event.event_at)}"
+                    )
+                yield event
+
+        return e.stream_hash(seen())
+
+    def trips(self) -> Trips:
+        trips = Trips()
+        for fill in sorted(self.fills, key=lambda f: (f.filled_at, f.seq)):
+            trips.add(fill, self.intents.get(fill.intent_id))
+        return trips
+
+
+def percentiles(nanoseconds: Sequence[int]) -> dict[str, float | None]:
+    """p50, p95, p99 in milliseconds; nulls without samples."""
+    if not nanoseconds:
+        return {"p50": None, "p95": None, "p99": None}
+    p50, p95, p99 = np.percentile(np.array(nanoseconds) / NS_PER_MS, [50, 95, 99])
+    return {"p50": round(p50, 3), "p95": round(p95, 3), "p99": round(p99, 3)}
+
+
+def await_archive(run: Run, ends: Mapping[str, int], within_s: float) -> None:
+    """Wait until the archive has written everything up to these offsets.
+
+    Raises:
+        SupervisionError: it has not within `within_s`; names the topic and how far behind it is.
+    """
+    from infra.clickhouse.book import next_offsets
+
+    deadline = time.monotonic() + within_s
+    while True:
+        reached = next_offsets(run)
+        behind = {t: end - reached.get(t, run.start_offsets()[t]) for t, end in ends.items()}
+        waiting = {t: n for t, n in behind.items() if n > 0}
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise SupervisionError(
+                f"the archive is behind by {waiting} records after {within_s:.0f} s: see `kitepilot logs archive`"
+            )
+        time.sleep(0.2)
+
+
+def conclude(
+    run: Run,
+    log: EventLog,
+    exchange: Exchange,
+    watch: Watch,
+    *,
+    interrupted: bool,
+    traded_s: float,
+) -> dict[str, Any]:
+    """Reconcile, summarise, write the report and the run's row; returns the result object."""
+    tape = DayTape.read(run, log, run.parameters())
+    proof = reconcile.prove(run, log, exchange, tape.open_after_cutoff)
+    trips = tape.trips()
+    counts = _counts(run)
+    ticks = int(exchange.get("/admin/state")["ticks_sent"])
+    totals = proof.totals
+    won = sum(gross > 0 for _, gross in trips.results)
+    result: dict[str, Any] = {
+        "run_id": run.run_id,
+        "mode": run.config.mode,
+        "session": run.config.session.date,
+        "feed": run.config.market.feed or f"synthetic market, seed {run.config.market.seed}",
+        "log": run.config.log.kind,
+        "config_hash": run.config_hash,
+        "interrupted": interrupted,
+        "reconciled": proof.reconciled,
+        "first_difference": proof.first_difference,
+        "open_positions": totals.open_positions,
+        "signals": len(tape.signals),
+        "intents": len(tape.intents),
+        "orders": totals.orders,
+        "fills": totals.fills,
+        "unlinked_orders": proof.unlinked_orders,
+        "ticks": ticks,
+        "ticks_per_s": round(ticks / traded_s, 1),
+        "traded_in_s": round(traded_s, 1),
+        "dead_letters": dict(tape.dead_letters),
+        "denials": dict(tape.denials.most_common()),
+        "round_trips": len(trips.results),
+        "hit_rate": won / len(trips.results) if trips.results else 0.0,
+        "gross_pnl_paise": totals.realised_paise,
+        "charges_paise": totals.charges_paise,
+        "net_pnl_paise": totals.realised_paise - totals.charges_paise,
+        "tick_to_signal_ms": percentiles(
+            [s.emitted_at - s.received_at for s in tape.signals if s.received_at]
+        ),
+        "signal_to_enqueued_ms": percentiles(
+            [
+                i.emitted_at - i.signal_emitted_at
+                for i in tape.intents.values()
+                if i.purpose is e.Purpose.ENTRY
+            ]
+        ),
+        "decisions_hash": tape.decisions_hash,
+        "feed_counts": counts,
+        "trading_state": watch.trading_state,
+        "report": str(run.folder / "report.html"),
+    }
+    strategies = _by_strategy(tape, trips)
+    tables = {"reconciliation": proof.table(), "strategies": strategies, "feed_counts": counts}
+    report.write(run.folder / "report.html", result, tables, watch.curve.all())
+    result["reconciliation"] = proof.table()
+    result["by_strategy"] = strategies
+    (run.folder / "result.json").write_text(json.dumps(result, indent=1))
+    reconcile.record_result(run, result)
+    return result
+
+
+def _counts(run: Run) -> dict[str, int]:
+    """What the ingester and the market flow counted, merged for the reader."""
+    merged: dict[str, int] = {}
+    for name in ("ingest_counts.json", "market_counts.json"):
+        path = run.folder / name
+        if path.exists():
+            merged |= {k: v for k, v in json.loads(path.read_text()).items() if isinstance(v, int)}
+    return merged
+
+
+def _by_strategy(tape: DayTape, trips: Trips) -> list[dict[str, Any]]:
+    names = sorted({s.strategy for s in tape.signals} | {name for name, _ in trips.results})
+    rows = []
+    for name in names:
+        grosses = [gross for strategy, gross in trips.results if strategy == name]
+        entries = sum(i.strategy == name and i.purpose is e.Purpose.ENTRY for i in tape.intents.values())
+        rows.append(
+            {
+                "strategy": name,
+                "signals": sum(s.strategy == name for s in tape.signals),
+                "entries": entries,
+                "round_trips": len(grosses),
+                "hit_rate": sum(g > 0 for g in grosses) / len(grosses) if grosses else 0.0,
+                "gross_paise": sum(grosses),
+            }
+        )
+    return rows
+
+
+def show(console: Console, result: dict[str, Any]) -> None:
+    """The day for a person at a terminal."""
+    heads = result["reconciliation"]["heads"]
+    table = Table(*heads, title=f"Reconciliation of {result['run_id']}", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in result["reconciliation"]["rows"]:
+        table.add_row(*map(str, row))
+    console.print(table)
+    if result["reconciled"]:
+        console.print("[green]Reconciled:[/green] every book agrees, every message is accounted for.")
+    else:
+        console.print(f"[red]NOT reconciled:[/red] {result['first_difference']}", highlight=False)
+    for line in summary_lines(result):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def summary_lines(result: dict[str, Any]) -> list[str]:
+    """The summary in a dozen lines."""
+    rupees = report.rupees
+    hit = f"{100 * result['hit_rate']:.0f} %" if result["round_trips"] else "-"
+    denials = ", ".join(f"{code} {n}" for code, n in result["denials"].items()) or "none"
+    dead = ", ".join(f"{reason} {n}" for reason, n in result["dead_letters"].items()) or "none"
+    t, s = result["tick_to_signal_ms"], result["signal_to_enqueued_ms"]
+    return [
+        "",
+        f"Session            {result['session']}, {result['feed']}",
+        f"P&L                ₹{rupees(result['gross_pnl_paise'])} before charges, "
+        f"₹{rupees(result['charges_paise'])} charges, [b]₹{rupees(result['net_pnl_paise'])} net[/b]",
+        f"Trades             {result['orders']} orders, {result['fills']} fills, "
+        f"{result['round_trips']} round trips, hit rate {hit}, {result['open_positions']} open at the end",
+        f"Signals            {result['signals']}; denied: {denials}",
+        f"Ticks              {result['ticks']:,} in {result['traded_in_s']:.0f} s "
+        f"({result['ticks_per_s']:,.0f}/s); dead letters: {dead}",
+        f"Tick to signal     p50 {t['p50']}  p95 {t['p95']}  p99 {t['p99']} ms",
+        f"Signal to enqueued p50 {s['p50']}  p95 {s['p95']}  p99 {s['p99']} ms",
+        f"Decisions          {result['decisions_hash'][:16]}  config {result['config_hash']}",
+        f"Report             {result['report']}",
+    ]

@@ -1,0 +1,245 @@
+"""The proof at the end of a day: exchange, PostgreSQL, the decision fold and ClickHouse say the same.
+
+Books are built independently (the exchange's own rows, the gateway's journal, a fresh fold of the
+`session` log, the archive) and laid side by side: counts, shares, turnover, realised P&L and charges to
+the paisa, then fill by fill. The archive's rows are counted against the log's offsets, so a lost message
+shows. The first difference is named.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from kitepilot import events as e
+from kitepilot.cli import books
+from kitepilot.cli.books import Book, Fill, Totals
+from kitepilot.cli.opening import Exchange
+from kitepilot.cli.report import rupees
+from kitepilot.cli.tape import Tape
+from kitepilot.events import Side
+from kitepilot.orders.intents import parse_tag
+from kitepilot.ports import EventLog
+from kitepilot.run import Run
+from kitepilot.topics import SESSION, TOPICS
+
+MONEY = ("turnover_paise", "realised_paise", "charges_paise")
+TITLES = {
+    "intents": "intents",
+    "orders": "orders at the broker",
+    "fills": "fills",
+    "bought": "shares bought",
+    "sold": "shares sold",
+    "turnover_paise": "turnover ₹",
+    "realised_paise": "realised P&L ₹",
+    "charges_paise": "charges ₹",
+    "open_positions": "open positions",
+}
+
+
+@dataclass
+class Proof:
+    """The books' totals, what could not be linked, and the differences found, first one first."""
+
+    names: list[str] = field(default_factory=list)
+    columns: list[Totals] = field(default_factory=list)
+    messages: list[tuple[str, int, int]] = field(default_factory=list)  # topic, in the log, archived
+    unlinked_orders: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def reconciled(self) -> bool:
+        return not self.differences
+
+    @property
+    def first_difference(self) -> str:
+        return self.differences[0] if self.differences else ""
+
+    @property
+    def totals(self) -> Totals:
+        """The exchange's figures: it has the last word."""
+        return self.columns[0]
+
+    def table(self) -> dict[str, Any]:
+        """Rows for the terminal and the report."""
+        rows: list[list[str]] = []
+        for name, title in TITLES.items():
+            values = [getattr(column, name) for column in self.columns]
+            kept = {v for v in values if v is not None}
+            cells = ["-" if v is None else rupees(v) if name in MONEY else f"{v:,}" for v in values]
+            rows.append([title, *cells, "=" if len(kept) == 1 else "DIFFERS"])
+        logged = sum(n for _, n, _ in self.messages)
+        archived = sum(n for _, _, n in self.messages)
+        rows.append(
+            ["messages", "-", "-", f"{logged:,}", f"{archived:,}", "=" if logged == archived else "DIFFERS"]
+        )
+        return {"heads": ["", *self.names, ""], "rows": rows}
+
+
+def prove(run: Run, log: EventLog, exchange: Exchange, open_after_cutoff: list[str]) -> Proof:
+    """Build and compare all books of a run."""
+    on = date.fromisoformat(run.config.session.date)
+    venue = exchange_book(exchange.get("/admin/book"))
+    journal = journal_book(run)
+    archive = archive_book(run)
+    proof = Proof(
+        names=["exchange", "PostgreSQL", "decisions", "ClickHouse"],
+        columns=[venue.totals(on), journal.totals(on), fold_totals(run, log), archive.totals(on)],
+    )
+    _compare(proof, venue, journal, archive)
+    _links(run, proof, venue)
+    _messages(run, log, proof)
+    proof.differences += [f"positions held after the cutoff: {found}" for found in open_after_cutoff]
+    return proof
+
+
+def _compare(proof: Proof, venue: Book, journal: Book, archive: Book) -> None:
+    first = (proof.names[0], proof.columns[0])
+    for name, column in zip(proof.names[1:], proof.columns[1:], strict=True):
+        if found := books.compare_totals(first, (name, column)):
+            proof.differences.append(str(found))
+    for other in (journal, archive):
+        for found in (books.compare_orders(venue, other), books.compare_fills(venue, other)):
+            if found:
+                proof.differences.append(str(found))
+    if proof.totals.open_positions:
+        proof.differences.append(f"{proof.totals.open_positions} positions are open at the end of the day")
+
+
+def exchange_book(rows: dict[str, Any]) -> Book:
+    """The sandbox's own book. Orders whose tag is not ours keep an empty intent."""
+    book = Book("exchange")
+    for order in rows["orders"]:
+        ours = parse_tag(order["tag"] or "")
+        book.orders[order["order_id"]] = ours[0] if ours else ""
+    for trade in rows["trades"]:
+        book.add(
+            Fill(
+                order_id=trade["order_id"],
+                trade_id=trade["trade_id"],
+                token=int(trade["instrument_token"]),
+                side=Side(trade["transaction_type"]),
+                quantity=int(trade["quantity"]),
+                price_paise=int(trade["price_paise"]),
+                at=int(trade["traded_at_ns"]),
+            )
+        )
+    return book
+
+
+def journal_book(run: Run) -> Book:
+    """The gateway's journal in PostgreSQL."""
+    book = Book("PostgreSQL")
+    engine = create_engine(_database_url(run))
+    with engine.connect() as db:
+        who = {"run": run.run_id}
+        book.intents = db.execute(text("select count(*) from intents where run_id = :run"), who).scalar_one()
+        orders = text("select order_id, intent_id from orders where run_id = :run and order_id <> ''")
+        book.orders = {row.order_id: row.intent_id for row in db.execute(orders, who)}
+        for row in db.execute(text("select * from fills where run_id = :run"), who):
+            book.add(
+                Fill(
+                    row.order_id,
+                    row.trade_id,
+                    row.token,
+                    Side(row.side),
+                    row.quantity,
+                    row.price_paise,
+                    row.traded_at_ns,
+                )
+            )
+    engine.dispose()
+    return book
+
+
+def archive_book(run: Run) -> Book:
+    """The archive in ClickHouse."""
+    from infra.clickhouse import book as archive
+
+    book = Book("ClickHouse")
+    book.intents = archive.count_intents(run)
+    book.orders = archive.orders(run)
+    for row in archive.fills(run):
+        book.add(Fill(**row))
+    return book
+
+
+def fold_totals(run: Run, log: EventLog) -> Totals:
+    """A fresh fold of the run's `session` log through the decision flow's own function."""
+    from kitepilot.risk.refold import fold_all, summary
+
+    start = run.start_offsets()[SESSION.name]
+    events = (ev for ev in Tape(log, SESSION.name, start, log.end_offset(SESSION.name)) if _for_fold(ev))
+    state, _ = fold_all(events)
+    s = summary(state)
+    return Totals(
+        intents=s.orders,
+        orders=None,
+        fills=s.fills,
+        bought=s.bought,
+        sold=s.sold,
+        turnover_paise=s.turnover_paise,
+        realised_paise=s.realised_paise,
+        charges_paise=s.charges_paise,
+        open_positions=s.open_positions,
+    )
+
+
+def _for_fold(event: e.AnyEvent) -> bool:
+    return isinstance(event, e.SessionEvent)
+
+
+def _links(run: Run, proof: Proof, venue: Book) -> None:
+    """Every order has an intent, a run and a config hash, in the journal; and every tag is one of ours."""
+    engine = create_engine(_database_url(run))
+    query = text(
+        "select count(*) from orders o "
+        "left join intents i using (run_id, intent_id) left join runs r using (run_id) "
+        "where o.run_id = :run "
+        "and (i.intent_id is null or r.run_id is null or i.config_hash <> r.config_hash)"
+    )
+    with engine.connect() as db:
+        unlinked = db.execute(query, {"run": run.run_id}).scalar_one()
+    engine.dispose()
+    strangers = sum(not intent for intent in venue.orders.values())
+    proof.unlinked_orders = unlinked + strangers
+    if proof.unlinked_orders:
+        proof.differences.append(
+            f"{unlinked} orders lack an intent, a run or its config; {strangers} carry no tag of ours"
+        )
+
+
+def _messages(run: Run, log: EventLog, proof: Proof) -> None:
+    """Offsets of each topic against what the archive read: nothing lost."""
+    from infra.clickhouse.book import archived_records
+
+    archived = archived_records(run)
+    starts = run.start_offsets()
+    for topic in TOPICS:
+        logged = log.end_offset(topic.name) - starts[topic.name]
+        proof.messages.append((topic.name, logged, archived.get(topic.name, 0)))
+        if logged != archived.get(topic.name, 0):
+            proof.differences.append(
+                f"topic {topic.name}: {logged} in the log, {archived.get(topic.name, 0)} archived"
+            )
+
+
+def record_result(run: Run, result: dict[str, Any]) -> None:
+    """Close the run's row."""
+    engine = create_engine(_database_url(run))
+    with engine.begin() as db:
+        db.execute(
+            text("update runs set ended_at = now(), result = cast(:result as jsonb) where run_id = :run"),
+            {"run": run.run_id, "result": json.dumps(result)},
+        )
+    engine.dispose()
+
+
+def _database_url(run: Run) -> Any:
+    from infra.postgres.embedded import database_url
+
+    return database_url(run)

@@ -1,0 +1,75 @@
+"""One typed file; unknown keys are refused with the nearest valid one; the hash names the meaning."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitepilot import config as configuration
+from kitepilot.config import Config, ConfigError
+
+
+def test_defaults_are_a_paper_session_on_the_embedded_stack() -> None:
+    config = configuration.load(None)
+    assert (config.mode, config.log.kind, config.storage.database_url) == ("paper", "sqlite", "")
+
+
+@pytest.mark.parametrize(
+    ("tree", "told"),
+    [
+        (
+            {"risk": {"daily_loss_rupee": 5}},
+            "unknown key `risk.daily_loss_rupee`; did you mean `daily_loss_rupees`?",
+        ),
+        ({"sesion": {}}, "unknown key `sesion`; did you mean `session`?"),
+        ({"market": {"zzz": 1}}, "valid keys here: feed, seed, instruments, updates_per_s"),
+        ({"session": {"date": "20-11-2026"}}, "is not a date like 2026-11-20"),
+        ({"session": {"speed": "fast"}}, 'neither a number nor "max"'),
+        ({"session": {"speed": 0}}, "must be above 0"),
+        ({"log": {"kind": "rabbit"}}, "rabbit"),
+        ({"risk": {"daily_loss_rupees": "many"}}, "daily_loss_rupees"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place_and_a_remedy(tree: dict, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "kitepilot.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError) as refused:
+        configuration.load(path)
+    assert told in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_an_unreadable_file_and_broken_yaml_say_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        configuration.load(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("risk: [1, 2")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        configuration.load(broken)
+
+
+def test_what_is_dumped_is_loaded_back_equal(tmp_path: Path) -> None:
+    config = configuration.override(Config(), **{"session.speed": "max", "market.seed": 7})
+    path = tmp_path / "config.yaml"
+    path.write_text(configuration.dump(config))
+    assert configuration.load(path) == config
+
+
+def test_the_hash_is_of_the_meaning_not_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("# a comment\nsession: {speed: 120.0}\n")
+    assert configuration.config_hash(configuration.load(path)) == configuration.config_hash(Config())
+
+
+@given(st.integers(1, 10**6))
+def test_every_limit_counts_in_the_hash(rupees: int) -> None:
+    changed = configuration.override(Config(), **{"risk.daily_loss_rupees": rupees})
+    same = configuration.config_hash(changed) == configuration.config_hash(Config())
+    assert same == (rupees == Config().risk.daily_loss_rupees)
+
+
+def test_an_override_of_none_keeps_what_the_file_says() -> None:
+    config = configuration.override(Config(), **{"market.seed": None})
+    assert config == Config()
