@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kitepilot.events import Commanded, Event, TradingState
+from kitepilot.events import Commanded, TradingState
 from kitepilot.risk import records
 from kitepilot.risk.exits import leave_due
 from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import RECENT_COMMANDS, DeskState
 
 
-def obey(state: DeskState, command: Commanded) -> list[Event]:
+def obey(state: DeskState, command: Commanded) -> list[records.Decided]:
     """Apply a command. One that is not known, or refused, leaves a line in the record."""
     if command.command_id in state.commands:
         return []
@@ -24,15 +24,15 @@ def obey(state: DeskState, command: Commanded) -> list[Event]:
     return action(state, command)
 
 
-def _halt(state: DeskState, command: Commanded) -> list[Event]:
+def _halt(state: DeskState, command: Commanded) -> list[records.Decided]:
     return [records.move(state, TradingState.HALTED, _said(command))]
 
 
-def _reduce(state: DeskState, command: Commanded) -> list[Event]:
+def _reduce(state: DeskState, command: Commanded) -> list[records.Decided]:
     return [records.move(state, _no_looser(state), _said(command))]
 
 
-def _resume(state: DeskState, command: Commanded) -> list[Event]:
+def _resume(state: DeskState, command: Commanded) -> list[records.Decided]:
     """Back to active, unless the day is over or lost."""
     if state.ended:
         return [records.note(state, "resume refused: the day was ended")]
@@ -42,24 +42,24 @@ def _resume(state: DeskState, command: Commanded) -> list[Event]:
     return [records.move(state, TradingState.ACTIVE, _said(command))]
 
 
-def _flatten(state: DeskState, command: Commanded) -> list[Event]:
+def _flatten(state: DeskState, command: Commanded) -> list[records.Decided]:
     """Close everything now, and open nothing until told to resume."""
     state.leaving = state.leaving or command.command
     moved = records.move(state, _no_looser(state), _said(command))
     return [moved, *leave_due(state, state.now)]
 
 
-def _end_of_day(state: DeskState, command: Commanded) -> list[Event]:
+def _end_of_day(state: DeskState, command: Commanded) -> list[records.Decided]:
     state.ended = True
     return _flatten(state, command)
 
 
-def _enable(state: DeskState, command: Commanded) -> list[Event]:
+def _enable(state: DeskState, command: Commanded) -> list[records.Decided]:
     state.enabled.add(command.argument)
     return [records.note(state, f"strategy {command.argument} enabled; {_said(command)}")]
 
 
-def _disable(state: DeskState, command: Commanded) -> list[Event]:
+def _disable(state: DeskState, command: Commanded) -> list[records.Decided]:
     """Its open positions keep their exits."""
     state.enabled.discard(command.argument)
     return [records.note(state, f"strategy {command.argument} disabled; {_said(command)}")]
@@ -74,7 +74,7 @@ def _said(command: Commanded) -> str:
     return f"{command.command} by {command.by or 'an unnamed person'}"
 
 
-_ACTIONS: dict[str, Callable[[DeskState, Commanded], list[Event]]] = {
+_ACTIONS: dict[str, Callable[[DeskState, Commanded], list[records.Decided]]] = {
     "halt": _halt,
     "reduce": _reduce,
     "resume": _resume,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from kitepilot.events import (
     Commanded,
-    Event,
     FeedChanged,
     Filled,
     Marked,
@@ -24,7 +23,7 @@ from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import DeskState, Quote, begin
 
 
-def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | None, list[Event]]:
+def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | None, list[records.Decided]]:
     """Fold one event in. The state passed in belongs to the fold afterwards: use the one returned.
 
     Everything before the run's `RunStarted` is ignored.
@@ -36,7 +35,7 @@ def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | No
     return state, _react(state, event)
 
 
-def _start(event: RunStarted) -> tuple[DeskState, list[Event]]:
+def _start(event: RunStarted) -> tuple[DeskState, list[records.Decided]]:
     state = begin(event.run_id, event.config_hash, event.parameters)
     state.now = event.event_at
     state.seen[event.source] = event.seq
@@ -60,7 +59,7 @@ def _first_time(state: DeskState, event: SessionEvent) -> bool:
     return True
 
 
-def _react(state: DeskState, event: SessionEvent) -> list[Event]:
+def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
     match event:
         case Marked():
             return _mark(state, event)
@@ -77,7 +76,7 @@ def _react(state: DeskState, event: SessionEvent) -> list[Event]:
     return []
 
 
-def _mark(state: DeskState, event: Marked) -> list[Event]:
+def _mark(state: DeskState, event: Marked) -> list[records.Decided]:
     """A second has passed: new quotes, the loss cap, exits that are due, the account."""
     state.now = max(state.now, event.event_at)
     columns = zip(
@@ -88,7 +87,7 @@ def _mark(state: DeskState, event: Marked) -> list[Event]:
     return [*_guard_loss(state), *exits.leave_due(state, state.now), records.account(state)]
 
 
-def _guard_loss(state: DeskState) -> list[Event]:
+def _guard_loss(state: DeskState) -> list[records.Decided]:
     """At the daily loss cap: reducing, and everything leaves."""
     if state.leaving or loss_paise(state) < state.parameters.limits.daily_loss_paise:
         return []
@@ -97,7 +96,7 @@ def _guard_loss(state: DeskState) -> list[Event]:
     return [records.move(state, TradingState.HALTED if halted else TradingState.REDUCING, "daily loss cap")]
 
 
-def _signal(state: DeskState, signal: SignalRaised) -> list[Event]:
+def _signal(state: DeskState, signal: SignalRaised) -> list[records.Decided]:
     """A side asks for an entry. No side: leave what this strategy holds, if it holds anything."""
     if signal.side is not None:
         return entries.consider(state, signal, signal.side)
@@ -108,7 +107,7 @@ def _signal(state: DeskState, signal: SignalRaised) -> list[Event]:
     return exits.leave(state, signal.token, max(state.now, signal.event_at))
 
 
-def _feed(state: DeskState, event: FeedChanged) -> list[Event]:
+def _feed(state: DeskState, event: FeedChanged) -> list[records.Decided]:
     state.feed_up = event.state == "up"
     detail = f": {event.detail}" if event.detail else ""
     return [records.note(state, f"feed {event.state}{detail}")]

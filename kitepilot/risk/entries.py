@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitepilot.events import Event, InstrumentTerms, Purpose, RiskLimits, Side, SignalRaised
+from kitepilot.events import InstrumentTerms, Purpose, RiskLimits, Side, SignalRaised
 from kitepilot.market.instruments import round_to_tick
 from kitepilot.risk import records
 from kitepilot.risk.checks import NS_PER_S, Proposal, first_denial, judge
@@ -10,7 +10,7 @@ from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import DeskState, Quote
 
 
-def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[Event]:
+def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records.Decided]:
     """Size the wish, price it from the touch, judge it."""
     now = max(state.now, signal.event_at)
     proposal = propose(state, signal, side, now)

@@ -7,7 +7,7 @@ position less what unfinished exits may still take, so repeating it cannot turn 
 
 from __future__ import annotations
 
-from kitepilot.events import Check, Event, InstrumentTerms, Purpose, RiskLimits, Side, TradingState
+from kitepilot.events import Check, InstrumentTerms, Purpose, RiskLimits, Side, TradingState
 from kitepilot.market.instruments import round_to_tick
 from kitepilot.orders.positions import Position
 from kitepilot.risk import records
@@ -20,15 +20,15 @@ SLOW_ATTEMPTS = 20  # then five seconds apart, then fifteen
 MAX_DOUBLINGS = 16
 
 
-def leave_due(state: DeskState, now: int) -> list[Event]:
+def leave_due(state: DeskState, now: int) -> list[records.Decided]:
     """Send the exits that are due at session time `now`. Costs grow with open positions only."""
-    sent: list[Event] = []
+    sent: list[records.Decided] = []
     for token in list(state.holdings):
         sent.extend(leave(state, token, now))
     return sent
 
 
-def leave(state: DeskState, token: int, now: int) -> list[Event]:
+def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:
     """At most one exit order for one open position, if a reason stands and none is on its way."""
     holding, position, terms = state.holdings[token], state.position(token), state.terms.get(token)
     if terms is None:
@@ -127,7 +127,7 @@ def _price_reason(holding: Holding, position: Position, mark_paise: int) -> str:
     return ""
 
 
-def _report_stuck(state: DeskState, terms: InstrumentTerms, position: Position) -> list[Event]:
+def _report_stuck(state: DeskState, terms: InstrumentTerms, position: Position) -> list[records.Decided]:
     """Once per instrument: it is past its continuous close and we still hold it. Only a person can help."""
     if terms.token in state.stuck:
         return []

@@ -8,7 +8,6 @@ from kitepilot.events import (
     AccountMarked,
     ApprovedIntent,
     Check,
-    Event,
     InstrumentTerms,
     Purpose,
     Side,
@@ -22,6 +21,8 @@ from kitepilot.risk.state import DeskOrder, DeskState
 
 DECISIONS_SOURCE = "decisions"  # verdicts, state changes, account marks
 INTENTS_SOURCE = "decisions.intents"
+
+Decided = Verdict | StateChanged | AccountMarked | ApprovedIntent  # everything the fold says
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Draft:
     take_profit_bps: int = 0
 
 
-def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[Event]:
+def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[Decided]:
     """Book the order as working and give permission: one verdict, one intent."""
     name = intent_id(draft.strategy, draft.terms.token, draft.bar_close_at, state.orders, draft.purpose)
     state.orders += 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kitepilot.events import Event, SessionEvent, TradingState
+from kitepilot.events import SessionEvent, TradingState
 from kitepilot.risk.decide import decide
 from kitepilot.risk.exposure import charges_paise
+from kitepilot.risk.records import Decided
 from kitepilot.risk.state import DeskState
 
 
@@ -42,10 +43,10 @@ class Summary:
     instruments: tuple[InstrumentSummary, ...]  # by token
 
 
-def fold_all(events: Iterable[SessionEvent]) -> tuple[DeskState | None, list[Event]]:
+def fold_all(events: Iterable[SessionEvent]) -> tuple[DeskState | None, list[Decided]]:
     """Fold a session from its start; the state is None when it holds no `RunStarted`."""
     state: DeskState | None = None
-    outputs: list[Event] = []
+    outputs: list[Decided] = []
     for event in events:
         state, decided = decide(state, event)
         outputs.extend(decided)

@@ -159,12 +159,16 @@ class DeskState(msgspec.Struct, kw_only=True):
 
 
 def begin(run_id: str, config_hash: str, parameters: DecisionParameters) -> DeskState:
-    """The state at the start of a run."""
+    """The state at the start of a run. An instrument without a tick or a lot (an index) is left out."""
     return DeskState(
         run_id=run_id,
         config_hash=config_hash,
         parameters=parameters,
-        terms={each.token: each for each in parameters.instruments},
+        terms={
+            each.token: each
+            for each in parameters.instruments
+            if each.tick_size_paise > 0 and each.lot_size > 0
+        },
         enabled=set(parameters.strategies),
     )
 

@@ -11,7 +11,6 @@ from kitepilot.events import (
     ApprovedIntent,
     Commanded,
     DecisionParameters,
-    Event,
     FeedChanged,
     Filled,
     InstrumentTerms,
@@ -27,6 +26,7 @@ from kitepilot.events import (
 )
 from kitepilot.market.calendar import ist_ns
 from kitepilot.risk.decide import decide
+from kitepilot.risk.records import Decided
 from kitepilot.risk.state import DeskState
 
 DAY = date(2026, 11, 20)
@@ -83,7 +83,7 @@ class Desk:
 
     def __init__(self, started: DecisionParameters | None = None, at: int = OPEN + 60 * S) -> None:
         self.state: DeskState | None = None
-        self.out: list[Event] = []
+        self.out: list[Decided] = []
         self.said: list[SessionEvent] = []
         self.now = at
         self.seqs: dict[str, int] = {}
@@ -101,7 +101,7 @@ class Desk:
         self.seqs[source] = self.seqs.get(source, -1) + 1
         return {"source": source, "seq": self.seqs[source], "event_at": self.now}
 
-    def say(self, event: SessionEvent) -> list[Event]:
+    def say(self, event: SessionEvent) -> list[Decided]:
         self.said.append(event)
         self.state, out = decide(self.state, event)
         self.out.extend(out)
@@ -112,7 +112,7 @@ class Desk:
         assert self.state is not None
         return self.state
 
-    def mark(self, seconds: float = 1, **last: int) -> list[Event]:
+    def mark(self, seconds: float = 1, **last: int) -> list[Decided]:
         """A second passes; keyword quotes are last prices in paise with a touch one tick either side."""
         self.now += round(seconds * S)
         tokens = [{"alpha": ALPHA, "bravo": BRAVO, "charlie": CHARLIE}[name] for name in last]
@@ -129,7 +129,7 @@ class Desk:
             )
         )
 
-    def quote(self, token: int, last: int, bid: int, ask: int, age_s: float = 0) -> list[Event]:
+    def quote(self, token: int, last: int, bid: int, ask: int, age_s: float = 0) -> list[Decided]:
         return self.say(
             Marked(
                 **self.head("market-0"),
@@ -144,7 +144,7 @@ class Desk:
 
     def signal(
         self, side: Side | None = Side.BUY, token: int = ALPHA, strategy: str = "rule", **fields: Any
-    ) -> list[Event]:
+    ) -> list[Decided]:
         quote = self.desk.quote(token)
         values: dict[str, Any] = {
             "signal_id": f"s{self.seqs.get('market-0', 0)}",
@@ -169,7 +169,7 @@ class Desk:
 
     def fill(
         self, intent: ApprovedIntent, quantity: int = 0, price: int = 0, trade_id: str = ""
-    ) -> list[Event]:
+    ) -> list[Decided]:
         head = self.head("gateway")
         return self.say(
             Filled(
@@ -186,7 +186,7 @@ class Desk:
             )
         )
 
-    def update(self, intent: ApprovedIntent, status: OrderStatus, filled: int = 0) -> list[Event]:
+    def update(self, intent: ApprovedIntent, status: OrderStatus, filled: int = 0) -> list[Decided]:
         return self.say(
             OrderUpdated(
                 **self.head("gateway"),
@@ -206,7 +206,7 @@ class Desk:
         self.fill(intent, price=price)
         self.update(intent, OrderStatus.FILLED, intent.quantity)
 
-    def command(self, command: str, argument: str = "", command_id: str = "") -> list[Event]:
+    def command(self, command: str, argument: str = "", command_id: str = "") -> list[Decided]:
         head = self.head("cli")
         return self.say(
             Commanded(
@@ -218,7 +218,7 @@ class Desk:
             )
         )
 
-    def feed(self, state: str) -> list[Event]:
+    def feed(self, state: str) -> list[Decided]:
         return self.say(FeedChanged(**self.head("market-0"), state=state))
 
     def enter(self, token: int = ALPHA, side: Side = Side.BUY, **fields: Any) -> ApprovedIntent:
@@ -228,17 +228,17 @@ class Desk:
         return intent
 
 
-def intents(out: list[Event]) -> list[ApprovedIntent]:
+def intents(out: list[Decided]) -> list[ApprovedIntent]:
     return [event for event in out if isinstance(event, ApprovedIntent)]
 
 
-def only_intent(out: list[Event]) -> ApprovedIntent:
+def only_intent(out: list[Decided]) -> ApprovedIntent:
     found = intents(out)
     assert len(found) == 1, [event for event in out if isinstance(event, Verdict)]
     return found[0]
 
 
-def denial(out: list[Event]) -> str:
+def denial(out: list[Decided]) -> str:
     """The code of the one refusal in `out`, empty when there is an approval."""
     verdicts = [event for event in out if isinstance(event, Verdict)]
     assert len(verdicts) == 1
