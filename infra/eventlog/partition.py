@@ -170,6 +170,10 @@ class Appender:
                 self._roll(self._newest())
             return self._partition.drop_before(before_ns)
 
+    def expire(self) -> int:
+        """`trim` to the topic's retention."""
+        return self.trim(time.time_ns() - self._partition.retention_ns())
+
     def close(self) -> None:
         with self._lock:
             if self._segment is not None:

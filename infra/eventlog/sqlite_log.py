@@ -33,12 +33,11 @@ class SqliteLog(EventLog):
 
     def create_topics(self, topics: Iterable[Topic]) -> None:
         """Make what is missing and apply retention to what is there."""
-        now_ns = time.time_ns()
         for topic in topics:
             retention_ns = topic.retention // timedelta(microseconds=1) * 1_000
             for number in range(topic.partitions):
                 self._partition(topic.name, number).create(retention_ns)
-                self._appender(topic.name, number).trim(now_ns - retention_ns)
+                self._appender(topic.name, number).expire()
 
     def append(self, topic: str, values: Sequence[bytes], *, partition: int = 0, key: bytes = b"") -> int:
         check_append(topic, values)

@@ -1,0 +1,1 @@
+"""One Apache Kafka node on the loopback, from Maven Central: the Kafka protocol without Docker."""
