@@ -1,0 +1,27 @@
+-- One row per change of an order as the gateway merged it (session log).
+CREATE TABLE order_updates
+(
+    run_id            LowCardinality(String),
+    session_date      Date,
+    intent_id         String,
+    order_id          String,
+    token             UInt32,
+    status            LowCardinality(String),
+    venue_status      LowCardinality(String),
+    quantity          Int64,
+    filled_quantity   Int64,
+    message           String,
+    source            LowCardinality(String),
+    seq               UInt64 CODEC(Delta, ZSTD(1)),
+    event_at          DateTime64(9, 'UTC') COMMENT 'session time' CODEC(DoubleDelta, ZSTD(1)),
+    emitted_at        DateTime64(9, 'UTC') COMMENT 'machine clock when handed to the log' CODEC(Delta, ZSTD(1)),
+    log_topic         LowCardinality(String),
+    log_partition     UInt16,
+    log_offset        UInt64 CODEC(Delta, ZSTD(1)),
+    archived_at       DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
+    event_at_ist      DateTime64(9, 'Asia/Kolkata') ALIAS event_at
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(session_date)
+ORDER BY (run_id, order_id, event_at, log_offset)
+SETTINGS non_replicated_deduplication_window = 1000
