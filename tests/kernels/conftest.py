@@ -1,0 +1,6 @@
+"""The plain Python reference stands beside the benchmark that measures against it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
