@@ -107,7 +107,7 @@ class View:
         self._last[event.source] = event.seq
         self._fold(event)
 
-    def _fold(self, event: e.AnyEvent) -> None:  # noqa: PLR0912 one branch per kind of message
+    def _fold(self, event: e.AnyEvent) -> None:
         s = self.snapshot
         match event:
             case e.Marked():

@@ -228,6 +228,26 @@ def logs(
             print(text)
 
 
+@app.command()
+def ticks(
+    symbol: Annotated[str, typer.Argument(help="One instrument; all of them without one.")] = "",
+    lines: Annotated[int, typer.Option("-n", help="How many of the newest ticks.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest ticks in the log: they are fixed binary records, this makes them readable."""
+    from kitepilot.cli.tail import last_ticks, newest_run
+
+    with _clear_errors():
+        rows = last_ticks(newest_run(home()), symbol, lines)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = Table("time", "symbol", "last", "bid", "ask", "volume")
+    for row in rows:
+        table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else f"{v}" for v in row.values()))
+    Console().print(table)
+
+
 @app.command("config")
 def show_config(config: ConfigOption = None) -> None:
     """Print the whole configuration with every default filled in, and its hash."""

@@ -137,7 +137,8 @@ def await_archive(run: Run, ends: Mapping[str, int], within_s: float) -> None:
             return
         if time.monotonic() > deadline:
             raise SupervisionError(
-                f"the archive is behind by {waiting} records after {within_s:.0f} s: see `kitepilot logs archive`"
+                f"the archive is behind by {waiting} records after {within_s:.0f} s: "
+                "see `kitepilot logs archive`"
             )
         time.sleep(0.2)
 

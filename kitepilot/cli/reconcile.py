@@ -175,14 +175,16 @@ def fold_totals(run: Run, log: EventLog) -> Totals:
     start = run.start_offsets()[SESSION.name]
     events = (ev for ev in Tape(log, SESSION.name, start, log.end_offset(SESSION.name)) if _for_fold(ev))
     state, _ = fold_all(events)
+    if state is None:
+        return Totals(0, None, 0, 0, 0, 0, 0, 0, 0)
     s = summary(state)
     return Totals(
         intents=s.orders,
         orders=None,
         fills=s.fills,
-        bought=s.bought,
-        sold=s.sold,
-        turnover_paise=s.turnover_paise,
+        bought=sum(i.bought_quantity for i in s.instruments),
+        sold=sum(i.sold_quantity for i in s.instruments),
+        turnover_paise=sum(i.bought_paise + i.sold_paise for i in s.instruments),
         realised_paise=s.realised_paise,
         charges_paise=s.charges_paise,
         open_positions=s.open_positions,

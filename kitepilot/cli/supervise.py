@@ -75,10 +75,15 @@ def render(run: Run, processes: Sequence[Process]) -> str:
     return "\n".join(lines).replace("%", "%%") + "\n"
 
 
+def command_of(process: Process) -> str:
+    """The command line of one process."""
+    return f"{sys.executable} -m kitepilot run {process.name}"
+
+
 def _program(run: Run, process: Process, priority: int) -> list[str]:
     return [
         f"[program:{process.name}]",
-        f"command={sys.executable} -m kitepilot run {process.name}",
+        f"command={command_of(process)}",
         f"directory={run.home.parent}",
         "autostart=false",
         "autorestart=unexpected",

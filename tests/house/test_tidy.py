@@ -108,9 +108,12 @@ def test_no_recorded_market_data_is_in_the_repository() -> None:
 def test_every_link_between_documents_leads_somewhere() -> None:
     broken = []
     for page in tracked("*.md"):
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
-            if not re.match(r"[a-z]+:", target) and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} -> {target}")
+        targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+        broken += [
+            f"{page.relative_to(ROOT)} -> {target}"
+            for target in targets
+            if not re.match(r"[a-z]+:", target) and not (page.parent / target).exists()
+        ]
     assert broken == []
 
 

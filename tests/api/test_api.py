@@ -1,0 +1,141 @@
+"""The API over a real log: what was written there is what it shows."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from api.app import create_app
+from api.view import View
+from infra.eventlog import open_log
+from kitepilot import events as e
+from kitepilot.config import Config
+from kitepilot.ports import EventLog
+from kitepilot.run import Run
+from kitepilot.topics import TOPICS
+
+AT = 1_795_150_800_000_000_000  # 2026-11-20 10:30:00 IST
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    folder = tmp_path / "var" / "runs" / "paper-20261120-0001"
+    folder.mkdir(parents=True)
+    (folder / "start_offsets.json").write_text(json.dumps({t.name: 0 for t in TOPICS}))
+    return Run(folder.name, folder, Config())
+
+
+@pytest.fixture
+def log(run: Run) -> Iterator[EventLog]:
+    opened = open_log(run)
+    opened.create_topics(TOPICS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(run: Run, log: EventLog) -> Iterator[TestClient]:
+    view = View(run, log)
+    view.start()
+    with TestClient(create_app(view)) as made:
+        made.view = view  # type: ignore[attr-defined]
+        yield made
+    view.stop()
+
+
+def account(seq: int, realised_paise: int) -> e.AccountMarked:
+    return e.AccountMarked(
+        source="decisions",
+        seq=seq,
+        event_at=AT + seq * 10**9,
+        run_id="paper-20261120-0001",
+        state=e.TradingState.ACTIVE,
+        realised_paise=realised_paise,
+        unrealised_paise=-500,
+        charges_paise=1602,
+        open_positions=2,
+        gross_exposure_paise=12_000_000,
+        working_orders=1,
+        oldest_working_at=AT,
+        orders=4,
+        fills=3,
+    )
+
+
+def status_when(client: TestClient, key: str, value: object) -> dict:
+    deadline = time.monotonic() + 5
+    while (shown := client.get("/status").json())[key] != value:
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.02)
+    return shown
+
+
+def test_the_newest_account_is_shown_in_paise_with_both_clocks(client: TestClient, log: EventLog) -> None:
+    mark = e.Marked(
+        source="market-0",
+        seq=0,
+        event_at=AT,
+        received_at=1,
+        tokens=[],
+        last_paise=[],
+        bid_paise=[],
+        ask_paise=[],
+        quoted_at=[],
+    )
+    log.append("session", [e.encode(mark)])
+    log.append("decisions", [e.encode(account(0, 100)), e.encode(account(1, 12_000))])
+    shown = status_when(client, "realised_paise", 12_000)
+    assert shown["open_positions"] == 2
+    assert shown["session_time"] == {
+        "utc": "2026-11-20T05:00:00.000+00:00",
+        "ist": "2026-11-20T10:30:00+05:30",
+    }
+
+
+def test_a_repeated_message_is_counted_once(client: TestClient, log: EventLog) -> None:
+    letter = e.DeadLetter(
+        source="ingest",
+        seq=0,
+        event_at=AT,
+        reason="bad_frame",
+        topic="ticks",
+        partition=0,
+        offset=-1,
+        count=3,
+        detail="",
+        payload=b"\x00\x01",
+    )
+    log.append("dead-letter", [e.encode(letter), e.encode(letter)])
+    log.append("decisions", [e.encode(account(0, 7))])
+    status_when(client, "realised_paise", 7)
+    assert client.get("/status").json()["dead_letters"] == {"bad_frame": 3}
+
+
+def test_rubbish_on_a_topic_does_not_stop_the_view(client: TestClient, log: EventLog) -> None:
+    log.append("decisions", [b"\xc1 not msgpack", e.encode(account(0, 42))])
+    status_when(client, "realised_paise", 42)
+    assert client.get("/health").status_code == 200
+
+
+def test_metrics_are_prometheus_text_in_rupees(client: TestClient, log: EventLog) -> None:
+    log.append("decisions", [e.encode(account(0, 12_345))])
+    status_when(client, "realised_paise", 12_345)
+    reply = client.get("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain")
+    assert "kitepilot_realised_rupees 123.45" in reply.text
+    assert 'kitepilot_trading_state{state="active"} 1.0' in reply.text
+
+
+def test_a_dead_log_reader_is_unhealthy(client: TestClient) -> None:
+    client.view.stop()  # type: ignore[attr-defined]
+    reply = client.get("/health")
+    assert reply.status_code == 503
+    assert "stopped" in reply.json()["reason"]
+
+
+def test_the_schema_names_every_operation(client: TestClient) -> None:
+    paths = client.get("/schema/openapi.json").json()["paths"]
+    assert {op["operationId"] for p in paths.values() for op in p.values()} == {"health", "status", "metrics"}
