@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import sqlite3
 import sys
@@ -25,6 +26,7 @@ from infra.eventlog.segment import (
 from kitepilot.ports import LogError, LogRecord, OffsetOutOfRangeError
 
 _RETENTION_FILE = "retention_ns"
+_LOCK_FILE = "lock"
 _MAX_ROLLS = 1_000  # an append that meets more sealed segments than this has lost its way
 
 
@@ -42,9 +44,12 @@ class Partition:
         """Make the folder and its first segment; keep what is there. Raises `LogError`."""
         with self.explained("create"):
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / _RETENTION_FILE).write_text(str(retention_ns))
-            if not list_bases(self.folder):
-                create_segment(self.folder, 0, 0)
+            with self.locked():
+                draft = self.folder / f"{_RETENTION_FILE}.draft"
+                draft.write_text(str(retention_ns))
+                draft.rename(self.folder / _RETENTION_FILE)
+                if not list_bases(self.folder):
+                    create_segment(self.folder, 0, 0)
 
     def bases(self) -> list[int]:
         """Base offsets, ascending, never empty. Raises `LogError` if the topic was not created."""
@@ -90,19 +95,32 @@ class Partition:
             finally:
                 segment.close()
 
+    def continue_after(self, sealed: Tail) -> Segment:
+        """The newest segment, open to append; makes the successor of `sealed` if nothing follows it."""
+        with self.locked():
+            newest = self.bases()[-1]
+            if newest < sealed.next_offset:
+                newest = sealed.next_offset
+                create_segment(self.folder, newest, sealed.stamped_at)
+        return self.open(newest, read_only=False)
+
     def drop_before(self, before_ns: int) -> int:
         """Delete sealed segments whose newest record is older; returns the new begin offset."""
-        with self.explained("trim"):
+        with self.explained("trim"), self.locked():
             bases = self.bases()
             for base in bases[:-1]:
-                try:
-                    tail = self._tail_of(base)
-                except OffsetOutOfRangeError:
-                    continue  # another process trims too
+                tail = self._tail_of(base)
                 if not tail.sealed or tail.stamped_at >= before_ns:
                     return base
                 delete_segment(self.folder, base)
             return bases[-1]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time makes or removes segments; the kernel frees the lock of one that dies."""
+        with (self.folder / _LOCK_FILE).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def explained(self, doing: str) -> Iterator[None]:
@@ -195,12 +213,9 @@ class Appender:
         raise self._lost()
 
     def _roll(self, sealed: Segment) -> None:
-        """Go to the successor of a sealed segment, making it if need be, and apply retention."""
+        """Go from a sealed segment to the newest one, making it if need be, and apply retention."""
         partition = self._partition
-        tail = sealed.tail()
-        if not segment_path(partition.folder, tail.next_offset).exists():
-            create_segment(partition.folder, tail.next_offset, tail.stamped_at)
-        successor = partition.open(tail.next_offset, read_only=False)
+        successor = partition.continue_after(sealed.tail())
         sealed.close()
         self._segment = successor
         partition.drop_before(time.time_ns() - partition.retention_ns())

@@ -7,7 +7,6 @@ the base offset of its successor; nothing is written after it. `appended_at` nev
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,9 +46,10 @@ def list_bases(folder: Path) -> list[int]:
 
 
 def create_segment(folder: Path, base: int, floor_ns: int) -> None:
-    """Make an empty segment, whole or not at all; a segment that another process made first is kept."""
-    draft = folder / f"draft-{os.getpid()}-{base}"
-    draft.unlink(missing_ok=True)
+    """Make an empty segment, whole or not at all. The caller holds the folder's lock."""
+    draft = folder / "draft"
+    for leftover in folder.glob("draft*"):  # of a process that was killed in here
+        leftover.unlink()
     database = sqlite3.connect(draft, isolation_level=None)
     try:
         database.executescript(_SCHEMA)
@@ -57,12 +57,7 @@ def create_segment(folder: Path, base: int, floor_ns: int) -> None:
         database.execute("PRAGMA journal_mode=WAL")
     finally:
         database.close()
-    try:
-        os.link(draft, segment_path(folder, base))
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
+    draft.rename(segment_path(folder, base))
 
 
 def delete_segment(folder: Path, base: int) -> None:

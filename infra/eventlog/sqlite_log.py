@@ -3,7 +3,9 @@
 Several processes write and read at once; SQLite's write lock gives the one order. A process may be killed
 at any instant: what was committed stays, what was not leaves no trace (`synchronous=NORMAL`). The topics
 money depends on (`DURABLE_TOPICS`) are also synced to disk at each commit (`synchronous=FULL`), so they
-survive a power cut. Segments are sealed by size or at the UTC day's end, and retention deletes whole files.
+survive a power cut. Measured on two shared cores (`benchmarks/log.py`, 2026-11-21) an append then takes
+0.4 ms p50 and 0.6 ms p95 instead of 0.1 and 0.2, far below the 5 ms that an order may cost. Segments are
+sealed by size or at the UTC day's end, and retention deletes whole files.
 """
 
 from __future__ import annotations

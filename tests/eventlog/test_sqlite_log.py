@@ -186,10 +186,25 @@ def test_reader_that_lags_behind_retention_is_told_and_not_skipped_ahead(tmp_pat
     log.close()
 
 
+def test_writer_that_slept_through_rolls_and_trims_goes_on_at_the_end(tmp_path: Path) -> None:
+    sleeper, busy = (SqliteLog(tmp_path / "log", segment_bytes=1) for _ in range(2))
+    sleeper.create_topics([TOPIC])
+    assert sleeper.append(TOPIC.name, [b"0"]) == 0
+    for i in range(1, 5):
+        assert busy.append(TOPIC.name, [b"%d" % i]) == i
+    assert busy.trim(TOPIC.name, time.time_ns() + 1) == 5
+    assert sleeper.append(TOPIC.name, [b"5"]) == 5
+    assert busy.append(TOPIC.name, [b"6"]) == 6
+    assert [record.value for record in read_all(sleeper)] == [b"5", b"6"]
+    sleeper.close()
+    busy.close()
+
+
 def test_draft_of_a_segment_left_by_a_killed_process_is_no_segment(tmp_path: Path) -> None:
     folder = tmp_path / "log" / "ticks-0"
     folder.mkdir(parents=True)
-    (folder / "draft-1-0").write_bytes(b"half a file")
+    (folder / "draft").write_bytes(b"half a file")
+    (folder / "draft-journal").write_bytes(b"half a journal")
     log = SqliteLog(tmp_path / "log")
     log.create_topics([TOPIC])
     assert log.append(TOPIC.name, [b"x"]) == 0

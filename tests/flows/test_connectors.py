@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,11 +20,13 @@ from bytewax.testing import TestingSource, run_main
 from flows.connectors import LogSink, to_sink
 from flows.connectors.lifecycle import Lifecycle
 from flows.connectors.source import LogSource
+from infra.eventlog import open_log
 from infra.eventlog.sqlite_log import SqliteLog
-from kitepilot.config import Config, dump
+from infra.kafka.jars import KafkaUnavailableError, find_java, provide_jars
+from kitepilot.config import Config, LogSection, dump
 from kitepilot.events import AnyEvent, Commanded, decode, encode
 from kitepilot.ports import EventLog, LogError, OffsetOutOfRangeError
-from kitepilot.run import RUN_FOLDER_VARIABLE
+from kitepilot.run import RUN_FOLDER_VARIABLE, Run, home
 from kitepilot.topics import BARS, DECISIONS, SESSION, TICKS, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,15 +65,24 @@ sys.exit(run_flow(flow, run, "counter", timedelta(seconds=0.2)))
 """
 
 
+KAFKA_PROCESS = """
+import sys
+from infra.kafka.server import main
+from kitepilot.run import current
+sys.exit(main(current()))
+"""
+
+
 def command(seq: int) -> Commanded:
     return Commanded(source="test", seq=seq, event_at=seq, command_id=f"c{seq}", command="halt")
 
 
 def read_all(log: EventLog, topic: str) -> list[AnyEvent]:
+    end = log.end_offset(topic)
     reader = log.reader({(topic, 0): log.begin_offset(topic)})
     found: list[AnyEvent] = []
-    while batch := reader.poll(10_000):
-        found += [decode(record.value) for record in batch]
+    while dict(reader.positions())[topic, 0] < end:
+        found += [decode(record.value) for record in reader.poll(10_000, timeout_s=1.0)]
     reader.close()
     return found
 
@@ -89,35 +101,90 @@ def log(tmp_path: Path) -> SqliteLog:
     return log
 
 
-@pytest.fixture
-def start_flow(tmp_path: Path) -> Callable[[], subprocess.Popen[bytes]]:
-    folder = tmp_path / "runs" / "paper-20261120-0001"
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(dump(Config()))
-    script = tmp_path / "counting.py"
-    script.write_text(COUNTING_FLOW)
-    environment = os.environ | {RUN_FOLDER_VARIABLE: str(folder), "PYTHONPATH": str(ROOT)}
+StartFlow = Callable[[], "subprocess.Popen[bytes]"]
+
+
+def flow_starter(folder: Path, config: Config) -> StartFlow:
+    """Start the counting flow as a process of a run with `config`; returns when it is ready."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(dump(config))
     ready = folder / "ready" / "counter"
 
     def start() -> subprocess.Popen[bytes]:
         ready.unlink(missing_ok=True)
-        process = subprocess.Popen([sys.executable, str(script)], env=environment)
-        wait_for("the flow to be ready", lambda: ready.exists() or process.poll() is not None)
-        assert ready.exists(), f"the flow died with {process.returncode}"
-        return process
+        return start_process(COUNTING_FLOW, folder, ready)
 
     return start
 
 
+def start_process(script: str, folder: Path, ready: Path) -> subprocess.Popen[bytes]:
+    environment = os.environ | {RUN_FOLDER_VARIABLE: str(folder), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    wait_for("the process to be ready", lambda: ready.exists() or process.poll() is not None, 100)
+    assert ready.exists(), f"the process died with {process.returncode}"
+    return process
+
+
+@pytest.fixture
+def start_flow(tmp_path: Path) -> StartFlow:
+    return flow_starter(tmp_path / "runs" / "paper-20261120-0001", Config())
+
+
 def test_killed_flow_loses_nothing_and_repeats_only_with_the_same_seqs(
-    log: SqliteLog, start_flow: Callable[[], subprocess.Popen[bytes]]
+    log: SqliteLog, start_flow: StartFlow
 ) -> None:
+    kill_and_check(log, start_flow)
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_killed_flow_loses_nothing_on_kafka_either(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "paper-20261120-0001"
+    config = Config(log=LogSection(kind="kafka", bootstrap_servers=f"127.0.0.1:{free_port_pair()}"))
+    start_flow = flow_starter(folder, config)
+    kafka_libs(tmp_path)
+    node = start_process(KAFKA_PROCESS, folder, folder / "ready" / "kafka")
+    try:
+        log = open_log(Run(folder.name, folder, config))
+        log.create_topics(TOPICS)
+        kill_and_check(log, start_flow)
+    finally:
+        node.terminate()
+        assert node.wait(40) == 0
+
+
+def kafka_libs(tmp_path: Path) -> None:
+    """Let the node of this run use the jars that were fetched before; skip if there can be none."""
+    try:
+        jars = provide_jars(home() / "kafka" / "libs")
+        find_java()
+    except KafkaUnavailableError as err:
+        pytest.skip(str(err))
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka" / "libs").symlink_to(jars.parent)
+
+
+def free_port_pair() -> int:
+    for port in range(31_000, 32_000, 2):
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no two neighbouring ports are free")
+
+
+def kill_and_check(log: EventLog, start_flow: StartFlow) -> None:
+    """Kill the flow three times with input still coming; each command must have one answer, one seq."""
     total = 0
     for _ in range(3):
         process = start_flow()
         before = log.end_offset(DECISIONS.name)
-        # killed somewhere between two commits, with input still coming
+        deadline = time.monotonic() + 60
         while log.end_offset(DECISIONS.name) < before + 150:
+            assert time.monotonic() < deadline, "the flow answers nothing"
             log.append(SESSION.name, [encode(command(seq)) for seq in range(total, total + 5)])
             total += 5
             time.sleep(0.002)
@@ -129,19 +196,19 @@ def test_killed_flow_loses_nothing_and_repeats_only_with_the_same_seqs(
     process.terminate()
     assert process.wait(20) == 0
 
-    answers = [event for event in read_all(log, DECISIONS.name) if isinstance(event, Commanded)]
     by_seq: dict[int, set[str]] = {}
-    for event in answers:
+    for event in read_all(log, DECISIONS.name):
+        assert isinstance(event, Commanded)
         by_seq.setdefault(event.seq, set()).add(event.command_id)
     assert by_seq == {seq: {f"c{seq}"} for seq in range(total)}
 
 
-def answered(log: SqliteLog) -> set[str]:
+def answered(log: EventLog) -> set[str]:
     return {event.command_id for event in read_all(log, DECISIONS.name) if isinstance(event, Commanded)}
 
 
 def test_terminated_flow_ends_in_order_and_resumes_without_a_repeat(
-    log: SqliteLog, start_flow: Callable[[], subprocess.Popen[bytes]]
+    log: SqliteLog, start_flow: StartFlow
 ) -> None:
     for round_ in range(2):
         log.append(SESSION.name, [encode(command(seq)) for seq in range(round_ * 40, round_ * 40 + 40)])
