@@ -5,7 +5,6 @@ session, and where the packet has nothing to say (indices and feeds without dept
 `warmup_s` counts seconds since the instrument's first trade of the session.
 """
 
-# ruff: noqa: PLR0917 - kernels take their blocks one by one; names would be copied at every call
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -4,7 +4,6 @@ Windows of volume are whole numbers, so their sums are exact. Exponentially weig
 2 / (span + 1) and start at the first value.
 """
 
-# ruff: noqa: PLR0917 - kernels take their blocks one by one; names would be copied at every call
 from __future__ import annotations
 
 import numpy as np

@@ -51,7 +51,7 @@ W_INDEX_EXCHANGE_TIME: Final = 9
 W_AFTER_QUOTE: Final = 13  # a quote packet (44 bytes) ends here: all zero from here on
 
 # --- TERMS int64[n, 5]: what the session says about an instrument ------------------------
-TICK_SIZE, OPEN_S, CLOSE_S, DAY, IS_INDEX = range(5)
+TICK_SIZE, OPEN_S, CLOSE_S, DAY_START_S, IS_INDEX = range(5)  # the day is the IST one
 TERMS: Final = 5
 
 # --- CLOCK int64[4] ----------------------------------------------------------------------

@@ -4,7 +4,6 @@ Simple returns in basis points of 1 s closes. The sum of squares takes the newes
 out, recomputed from the same two closes, so what leaves is bit for bit what came in.
 """
 
-# ruff: noqa: PLR0917 - kernels take their blocks one by one; names would be copied at every call
 from __future__ import annotations
 
 import math

@@ -85,7 +85,8 @@ class ShardSpec:
         terms[:, at.TICK_SIZE] = np.maximum(self.tick_size_paise, 1)
         terms[:, at.OPEN_S] = self.open_at // at.NS
         terms[:, at.CLOSE_S] = self.close_at // at.NS
-        terms[:, at.DAY] = (self.open_at // at.NS + at.IST_OFFSET_S) // at.DAY_S
+        days = (self.open_at // at.NS + at.IST_OFFSET_S) // at.DAY_S
+        terms[:, at.DAY_START_S] = days * at.DAY_S - at.IST_OFFSET_S
         terms[:, at.IS_INDEX] = (self.tokens & SEGMENT_MASK) == SEGMENT_INDICES
         return terms
 

@@ -7,7 +7,6 @@ predecessor: it counts from the last pre-open packet of the final five minutes (
 then), else it brings its own last quantity.
 """
 
-# ruff: noqa: PLR0917 - kernels take their blocks one by one; names would be copied at every call
 from __future__ import annotations
 
 import numpy as np
@@ -28,8 +27,8 @@ from kitepilot.kernels.layout import (
     CLOCK_LEAPT,
     CLOCK_TICK,
     CLOSE_S,
-    DAY,
     DAY_S,
+    DAY_START_S,
     DUPLICATE,
     END,
     FALLS,
@@ -40,7 +39,6 @@ from kitepilot.kernels.layout import (
     FUTURE_S,
     GRACE_NS,
     IS_INDEX,
-    IST_OFFSET_S,
     JUMP_S,
     LAST,
     LAST_SILENT,
@@ -77,6 +75,7 @@ from kitepilot.kernels.layout import (
     S_TICKS,
     S_VOLUME,
     SIGN,
+    SLOT,
     SLOTS,
     STARTED,
     TICK_SIZE,
@@ -137,139 +136,156 @@ def _row_of(table: Ints, token: Whole) -> int:
 
 
 @kernel
-def _is_repeat(packet: Words, kept: Words) -> bool:
+def _is_repeat(words: Words, index: int, packets: Words, row: int) -> bool:
     """Same 184 bytes as the instrument's last packet? Keeps this one if not."""
-    for word in range(PACKET_WORDS):
-        if packet[word] != kept[word]:
-            kept[:] = packet
-            return False
-    return True
+    word = 0
+    while word < PACKET_WORDS and words[index, W_TOKEN + word] == packets[row, word]:
+        word += 1
+    for later in range(word, PACKET_WORDS):
+        packets[row, later] = words[index, W_TOKEN + later]
+    return word == PACKET_WORDS
 
 
 @kernel
-def _untimed(record: Words) -> int:
+def _untimed(words: Words, index: int) -> int:
     """A packet without exchange time is an ltp or quote packet if nothing follows, else it is from 1970."""
     for word in range(W_AFTER_QUOTE, WORDS):
-        if record[word] != 0:
+        if words[index, word] != 0:
             return NOT_TODAY
     return NOT_FULL
 
 
 @kernel
-def _place(record: Words, terms: Ints, inst: Ints, clock: Ints, second: Whole) -> int:
-    """Which session, and where in it: OK when the tick falls into a second that is still open."""
+def _place(words: Words, index: int, terms: Ints, inst: Ints, row: int, clock: Ints, second: Whole) -> int:
+    """Which session, and where in it: OK when the tick falls into a second of continuous trading."""
     if second == 0:
-        return _untimed(record)
-    if (second + IST_OFFSET_S) // DAY_S != terms[DAY]:
+        return _untimed(words, index)
+    if not 0 <= second - terms[row, DAY_START_S] < DAY_S:
         return NOT_TODAY
     if second * NS > clock[WATERMARK_NS] + FUTURE_S * NS:
         return FUTURE
-    traded = 0 if terms[IS_INDEX] else np.int64(record[W_LAST_TRADE])
-    if second < terms[OPEN_S] or 0 < traded < terms[OPEN_S]:
-        if second >= terms[OPEN_S] - AUCTION_TAIL_S and not inst[STARTED]:
-            inst[BASELINE] = record[W_VOLUME]
+    opens = terms[row, OPEN_S]
+    traded = np.int64(words[index, W_LAST_TRADE])
+    if second < opens or (0 < traded < opens and not terms[row, IS_INDEX]):
+        if second >= opens - AUCTION_TAIL_S and not inst[row, STARTED]:
+            inst[row, BASELINE] = np.int64(words[index, W_VOLUME])
         return PRE_OPEN
-    if second >= terms[CLOSE_S]:
+    if second >= terms[row, CLOSE_S]:
         return AFTER_CLOSE
     return OK
 
 
 @kernel
-def _price(record: Words, terms: Ints, inst: Ints) -> int:
-    price = np.int64(record[W_LAST_PRICE])
+def _price(words: Words, index: int, terms: Ints, inst: Ints, row: int) -> int:
+    price = np.int64(words[index, W_LAST_PRICE])
     if price <= 0 or price > MAX_PRICE_PAISE:
         return BAD_PRICE
-    reference = np.int64(record[W_INDEX_PREVIOUS_CLOSE if terms[IS_INDEX] else W_PREVIOUS_CLOSE])
+    place = W_INDEX_PREVIOUS_CLOSE if terms[row, IS_INDEX] else W_PREVIOUS_CLOSE
+    reference = np.int64(words[index, place])
     if reference == 0:
-        reference = inst[LAST]
+        reference = inst[row, LAST]
     if reference > 0 and (price > reference * PRICE_FACTOR or price * PRICE_FACTOR < reference):
         return BAD_PRICE
-    if not terms[IS_INDEX] and price % terms[TICK_SIZE] != 0:
+    if not terms[row, IS_INDEX] and np.uint64(price) % np.uint64(terms[row, TICK_SIZE]) != 0:
         return OFF_GRID
     return OK
 
 
 @kernel
-def _grown(record: Words, terms: Ints, inst: Ints) -> int:
+def _grown(words: Words, index: int, terms: Ints, inst: Ints, row: int) -> int:
     """Shares traded since the last accepted packet; negative: minus the reason to refuse this one."""
-    if terms[IS_INDEX]:
+    if terms[row, IS_INDEX]:
         return 0
-    volume = np.int64(record[W_VOLUME])
-    before = inst[VOLUME]
-    if not inst[STARTED]:
-        before = inst[BASELINE]
+    volume = np.int64(words[index, W_VOLUME])
+    before = inst[row, VOLUME]
+    if not inst[row, STARTED]:
+        before = inst[row, BASELINE]
         if before < 0 or before > volume:
-            before = max(volume - np.int64(record[W_LAST_QUANTITY]), 0)
+            before = max(volume - np.int64(words[index, W_LAST_QUANTITY]), 0)
     if volume - before > MAX_LEAP and volume > MAX_PRICE_PAISE:
         return -NEGATIVE_VOLUME
     if volume < before:
-        inst[FALLS] += 1
-        if inst[FALLS] < FALLS_TO_RESET:
+        inst[row, FALLS] += 1
+        if inst[row, FALLS] < FALLS_TO_RESET:
             return -VOLUME_FELL
         before = volume
-    inst[VOLUME] = volume
+    inst[row, VOLUME] = volume
     return int(volume - before)
 
 
 @kernel
-def _trade_sign(inst: Ints, price: Whole) -> int:
+def _trade_sign(inst: Ints, row: int, price: Whole) -> int:
     """Who was in a hurry: +1 the buyer. Against the quote before this packet, else the price before it."""
-    if inst[BID] > 0 and inst[ASK] > 0:
-        lean = 2 * price - inst[BID] - inst[ASK]
-        if lean != 0:
-            return 1 if lean > 0 else -1
-    if inst[LAST] > 0 and price != inst[LAST]:
-        return 1 if price > inst[LAST] else -1
-    return int(inst[SIGN])
+    bid = inst[row, BID]
+    ask = inst[row, ASK]
+    if bid > 0 and ask > 0 and 2 * price != bid + ask:
+        return 1 if 2 * price > bid + ask else -1
+    last = inst[row, LAST]
+    if last > 0 and price != last:
+        return 1 if price > last else -1
+    return int(inst[row, SIGN])
 
 
 @kernel
-def _book(record: Words, slot: Ints) -> None:
+def _book(words: Words, index: int, slots: Ints, slot: int, row: int) -> None:
     bid_5 = np.int64(0)
     ask_5 = np.int64(0)
     for level in range(LEVELS):
-        bid_5 += np.int64(record[W_BIDS + WORDS_PER_LEVEL * level])
-        ask_5 += np.int64(record[W_ASKS + WORDS_PER_LEVEL * level])
-    slot[S_BID] = record[W_BIDS + 1]
-    slot[S_ASK] = record[W_ASKS + 1]
-    slot[S_BID_1] = record[W_BIDS]
-    slot[S_ASK_1] = record[W_ASKS]
-    slot[S_BID_5] = bid_5
-    slot[S_ASK_5] = ask_5
+        bid_5 += np.int64(words[index, W_BIDS + WORDS_PER_LEVEL * level])
+        ask_5 += np.int64(words[index, W_ASKS + WORDS_PER_LEVEL * level])
+    slots[slot, row, S_BID] = np.int64(words[index, W_BIDS + 1])
+    slots[slot, row, S_ASK] = np.int64(words[index, W_ASKS + 1])
+    slots[slot, row, S_BID_1] = np.int64(words[index, W_BIDS])
+    slots[slot, row, S_ASK_1] = np.int64(words[index, W_ASKS])
+    slots[slot, row, S_BID_5] = bid_5
+    slots[slot, row, S_ASK_5] = ask_5
 
 
 @kernel
-def _add(record: Words, is_index: bool, inst: Ints, slot: Ints, second: Whole, grown: int) -> None:
-    price = np.int64(record[W_LAST_PRICE])
-    if slot[S_TICKS] == 0:
-        slot[:] = 0
-        slot[S_OPEN] = price
-        slot[S_HIGH] = price
-        slot[S_LOW] = price
-    slot[S_HIGH] = max(slot[S_HIGH], price)
-    slot[S_LOW] = min(slot[S_LOW], price)
-    slot[S_CLOSE] = price
-    slot[S_TICKS] += 1
+def _add(slots: Ints, slot: int, row: int, price: Whole, grown: int, sign: Whole) -> None:
+    if slots[slot, row, S_TICKS] == 0:
+        for column in range(SLOT):
+            slots[slot, row, column] = 0
+        slots[slot, row, S_OPEN] = price
+        slots[slot, row, S_HIGH] = price
+        slots[slot, row, S_LOW] = price
+    slots[slot, row, S_HIGH] = max(slots[slot, row, S_HIGH], price)
+    slots[slot, row, S_LOW] = min(slots[slot, row, S_LOW], price)
+    slots[slot, row, S_CLOSE] = price
+    slots[slot, row, S_TICKS] += 1
+    slots[slot, row, S_VOLUME] += grown
+    slots[slot, row, S_SIGNED] += grown * sign
+    slots[slot, row, S_NOTIONAL] += grown * price
+
+
+@kernel
+def _take(
+    words: Words, index: int, terms: Ints, inst: Ints, slots: Ints, row: int, second: Whole, grown: int
+) -> None:
+    """An accepted tick into the bar of its second and, unless it is older than the quote, into the quote."""
+    slot = int(second & (SLOTS - 1))
+    price = np.int64(words[index, W_LAST_PRICE])
+    sign = np.int64(0)
     if grown > 0:
-        inst[SIGN] = _trade_sign(inst, price)
-        slot[S_VOLUME] += grown
-        slot[S_SIGNED] += grown * inst[SIGN]
-        slot[S_NOTIONAL] += grown * price
-    if not is_index:
-        _book(record, slot)
-    inst[STARTED] = 1
-    inst[FALLS] = 0
-    if second >= inst[QUOTED_S]:
-        inst[LAST] = price
-        inst[BID] = slot[S_BID]
-        inst[ASK] = slot[S_ASK]
-        inst[QUOTED_S] = second
-        inst[CHANGED] = 1
+        sign = np.int64(_trade_sign(inst, row, price))
+        inst[row, SIGN] = sign
+    _add(slots, slot, row, price, grown, sign)
+    if not terms[row, IS_INDEX]:
+        _book(words, index, slots, slot, row)
+    inst[row, STARTED] = 1
+    inst[row, FALLS] = 0
+    if second >= inst[row, QUOTED_S]:
+        inst[row, LAST] = price
+        inst[row, BID] = slots[slot, row, S_BID]
+        inst[row, ASK] = slots[slot, row, S_ASK]
+        inst[row, QUOTED_S] = second
+        inst[row, CHANGED] = 1
 
 
 @kernel
 def _tick(  # noqa: PLR0911 - one reason, one exit
-    record: Words,
+    words: Words,
+    index: int,
     terms: Ints,
     table: Ints,
     inst: Ints,
@@ -278,39 +294,37 @@ def _tick(  # noqa: PLR0911 - one reason, one exit
     clock: Ints,
     counts: Ints,
 ) -> int:
-    row = _row_of(table, np.int64(record[W_TOKEN]))
+    row = _row_of(table, np.int64(words[index, W_TOKEN]))
     if row < 0:
         return UNKNOWN_TOKEN
-    if _is_repeat(record[W_TOKEN:], packets[row]):
+    if _is_repeat(words, index, packets, row):
         return DUPLICATE
     if clock[WATERMARK_NS] == NO_CLOCK_YET:
         return NO_CLOCK
-    mine = inst[row]
-    place = W_INDEX_EXCHANGE_TIME if terms[row, IS_INDEX] else W_EXCHANGE_TIME
-    second = np.int64(record[place])
-    reason = _place(record, terms[row], mine, clock, second)
+    second = np.int64(words[index, W_INDEX_EXCHANGE_TIME if terms[row, IS_INDEX] else W_EXCHANGE_TIME])
+    reason = _place(words, index, terms, inst, row, clock, second)
     if reason != OK:
         return reason
-    reason = _price(record, terms[row], mine)
+    reason = _price(words, index, terms, inst, row)
     if reason != OK:
         return reason
     if second < clock[NEXT_S]:
         return LATE
-    grown = _grown(record, terms[row], mine)
+    grown = _grown(words, index, terms, inst, row)
     if grown < 0:
         return -grown
-    if mine[FALLS] >= FALLS_TO_RESET:
+    if inst[row, FALLS] >= FALLS_TO_RESET:
         counts[VOLUME_RESET] += 1
-    _add(record, terms[row, IS_INDEX] == 1, mine, slots[second & (SLOTS - 1), row], second, grown)
+    _take(words, index, terms, inst, slots, row, second, grown)
     return OK
 
 
 @kernel
-def _advance(record: Words, day: int, clock: Ints, flush: bool) -> int:
+def _advance(words: Words, index: int, day_start_s: int, clock: Ints, flush: bool) -> int:
     """A clock record: END when nothing is due, else why the caller must act."""
-    event_at = (np.int64(record[W_EVENT_AT]) << 32) | np.int64(record[W_EVENT_AT + 1])
+    event_at = (np.int64(words[index, W_EVENT_AT]) << 32) | np.int64(words[index, W_EVENT_AT + 1])
     watermark = clock[WATERMARK_NS]
-    if event_at < watermark or (event_at // NS + IST_OFFSET_S) // DAY_S != day:
+    if event_at < watermark or not 0 <= event_at // NS - day_start_s < DAY_S:
         return CLOCK_JUMP
     clock[WATERMARK_NS] = event_at
     due = (event_at - clock[GRACE_NS]) // NS
@@ -340,18 +354,17 @@ def absorb(
     every clock record stop. Everything but `words`, `terms` and `table` is changed in place.
     """
     for index in range(start, words.shape[0]):
-        record = words[index]
-        if record[W_TOKEN] != 0:
-            reason = _tick(record, terms, table, inst, slots, packets, clock, counts)
+        if words[index, W_TOKEN] != 0:
+            reason = _tick(words, index, terms, table, inst, slots, packets, clock, counts)
             counts[reason] += 1
             if reason > LAST_SILENT:
                 return index, reason
-        elif record[W_KIND] == KIND_CLOCK:
-            why = _advance(record, terms[0, DAY], clock, flush)
+        elif words[index, W_KIND] == KIND_CLOCK:
+            why = _advance(words, index, terms[0, DAY_START_S], clock, flush)
             counts[CLOCK_JUMP if why in (CLOCK_JUMP, CLOCK_LEAPT) else CLOCK_TICK] += 1
             if why != END:
                 return index, why
-        elif record[W_KIND] == KIND_FEED:
+        elif words[index, W_KIND] == KIND_FEED:
             counts[FEED] += 1
             return index, FEED_RECORD
         else:
