@@ -106,17 +106,23 @@ def feed_up(_proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check
 
 
 def session_open(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check:
-    """Session time must have reached the open: observed >= limit."""
-    open_at = state.parameters.open_at
+    """Seconds since the open: observed >= limit, which is 0."""
+    since_s = (proposal.now - state.parameters.open_at) / NS_PER_S
     return Check(
-        code=Denial.SESSION_CLOSED, passed=proposal.now >= open_at, observed=proposal.now, limit=open_at
+        code=Denial.SESSION_CLOSED, passed=proposal.now >= state.parameters.open_at, observed=since_s, limit=0
     )
 
 
-def before_entry_cutoff(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:
-    """Session time must be before the instrument's cutoff: observed < limit."""
-    cutoff = proposal.terms.entry_cutoff_at if proposal.terms else 0
-    return Check(code=Denial.ENTRY_CUTOFF, passed=proposal.now < cutoff, observed=proposal.now, limit=cutoff)
+def before_entry_cutoff(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check:
+    """Seconds since the open, against the instrument's cutoff: observed < limit."""
+    open_at = state.parameters.open_at
+    cutoff_at = proposal.terms.entry_cutoff_at if proposal.terms else open_at
+    return Check(
+        code=Denial.ENTRY_CUTOFF,
+        passed=proposal.now < cutoff_at,
+        observed=(proposal.now - open_at) / NS_PER_S,
+        limit=(cutoff_at - open_at) / NS_PER_S,
+    )
 
 
 def quote_there(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:

@@ -18,6 +18,7 @@ from kitepilot.events import (
     SignalRaised,
     TradingState,
 )
+from kitepilot.orders.order_machine import OrderEvent, hear
 from kitepilot.risk import account, commands, entries, exits, records
 from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import DeskState, Quote, begin
@@ -73,7 +74,15 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
             account.apply_filled(state, event)
         case OrderUpdated():
             account.apply_update(state, event)
+            return _question_word(state, event.venue_status)
     return []
+
+
+def _question_word(state: DeskState, word: str) -> list[records.Decided]:
+    """A status word of the venue that we do not know: open nothing more and call the owner."""
+    if not word or hear(word) is not OrderEvent.STRANGE or state.trading is TradingState.HALTED:
+        return []
+    return [records.move(state, TradingState.HALTED, f"unknown order status {word!r}")]
 
 
 def _mark(state: DeskState, event: Marked) -> list[records.Decided]:

@@ -186,7 +186,9 @@ class Desk:
             )
         )
 
-    def update(self, intent: ApprovedIntent, status: OrderStatus, filled: int = 0) -> list[Decided]:
+    def update(
+        self, intent: ApprovedIntent, status: OrderStatus, filled: int = 0, word: str = ""
+    ) -> list[Decided]:
         return self.say(
             OrderUpdated(
                 **self.head("gateway"),
@@ -195,7 +197,7 @@ class Desk:
                 order_id="o-" + intent.intent_id,
                 token=intent.token,
                 status=status,
-                venue_status="",
+                venue_status=word,
                 quantity=intent.quantity,
                 filled_quantity=filled,
             )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from desk import ALPHA, BRAVO, CHARLIE, DAY, OPEN, Desk, S, denial, intents, only_intent, parameters
 
-from kitepilot.events import ApprovedIntent, OrderStatus, Purpose, Side, TradingState, Verdict
+from kitepilot.events import ApprovedIntent, OrderStatus, Purpose, Side, StateChanged, TradingState, Verdict
 from kitepilot.market.calendar import ist_ns
 
 
@@ -166,6 +166,16 @@ def test_an_unknown_outcome_freezes_entries_on_that_instrument_only() -> None:
     assert denial(desk.signal(token=BRAVO)) == ""
     desk.update(intent, OrderStatus.REJECTED)
     assert denial(desk.signal()) == ""
+
+
+def test_a_status_word_nobody_knows_halts_and_calls_the_owner_once() -> None:
+    desk = ready()
+    intent = only_intent(desk.signal())
+    assert desk.update(intent, OrderStatus.ACCEPTED, word="OPEN PENDING") == []
+    (said,) = desk.update(intent, OrderStatus.ACCEPTED, word="ON THE MOON")
+    assert isinstance(said, StateChanged) and "ON THE MOON" in said.reason
+    assert desk.update(intent, OrderStatus.ACCEPTED, word="ON THE MOON") == []
+    assert denial(desk.signal(token=BRAVO)) == "trading_state"
 
 
 def test_an_ioc_remainder_that_is_cancelled_frees_the_instrument_when_nothing_filled() -> None:
