@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -223,6 +224,32 @@ def test_terminated_flow_ends_in_order_and_resumes_without_a_repeat(
     assert [event.seq for event in read_all(log, DECISIONS.name)] == list(range(80))
 
 
+def test_flow_that_retention_overtook_does_not_start_and_says_why(
+    log: SqliteLog, start_flow: StartFlow, tmp_path: Path
+) -> None:
+    log.append(SESSION.name, [encode(command(0))])
+    process = start_flow()
+    wait_for("the answer", lambda: log.end_offset(DECISIONS.name) == 1)
+    process.terminate()
+    assert process.wait(20) == 0
+    log.append(SESSION.name, [encode(command(1))])
+    log.trim(SESSION.name, time.time_ns() + 1)
+
+    folder = tmp_path / "runs" / "paper-20261120-0001"
+    environment = os.environ | {RUN_FOLDER_VARIABLE: str(folder), "PYTHONPATH": str(ROOT)}
+    again = subprocess.run(
+        [sys.executable, "-c", COUNTING_FLOW],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert again.returncode == 1
+    assert again.stderr.splitlines()[-1].startswith("counter: offset 1 of topic 'session'")
+    assert log.end_offset(DECISIONS.name) == 1
+
+
 def test_source_hands_on_one_list_per_poll_and_no_empty_ones(log: SqliteLog) -> None:
     log.append(TICKS.name, [b"t0", b"t1", b"t2"])
     log.append(SESSION.name, [b"s0"])
@@ -239,6 +266,18 @@ def test_source_hands_on_one_list_per_poll_and_no_empty_ones(log: SqliteLog) -> 
     assert part.next_batch() == []
     assert part.next_awake() is None
     assert part.snapshot() == {"version": 1, "next_offsets": {("ticks", 0): 3, ("session", 0): 1}}
+
+
+def test_source_with_a_cadence_rests_only_after_an_empty_poll(log: SqliteLog) -> None:
+    log.append(TICKS.name, [b"t0"])
+    cadence = timedelta(seconds=5)
+    part = LogSource(lambda: log, {("ticks", 0): 0}, cadence=cadence).build_part("in", "log", None)
+    assert len(part.next_batch()) == 1
+    assert part.next_awake() is None
+    assert part.next_batch() == []
+    rest = part.next_awake()
+    assert rest is not None
+    assert timedelta(seconds=4) < rest - datetime.now(UTC) <= cadence
 
 
 def test_resumed_source_goes_on_at_its_offsets_and_starts_a_new_topic_where_told(log: SqliteLog) -> None:
