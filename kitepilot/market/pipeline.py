@@ -1,0 +1,302 @@
+"""Ticks messages -> bars, features, scores, marks and signals: the market flow without its framework.
+
+    MarketPipeline.on_message(bytes) -> [(topic, event), ...]
+
+Pure: time is what the clock records inside the messages say. The same records give the same events however
+they are cut into messages, and a restored snapshot goes on as if nothing had happened. Each topic has its
+own source name, so the sequence numbers of each topic are gap-free.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kitepilot.events import (
+    AnyEvent,
+    BarsClosed,
+    DeadLetter,
+    FeaturesComputed,
+    FeedChanged,
+    Marked,
+    SignalRaised,
+)
+from kitepilot.kernels.shard import FEATURE_NAMES, BarClose, FeedRecord, Rejected, Shard, ShardSpec
+from kitepilot.market.ticks import SEGMENT_INDICES, records
+from kitepilot.models.blend import blend
+from kitepilot.models.labels import LabelQueue
+from kitepilot.models.port import Floats, OnlineModel, Scorer
+from kitepilot.orders.intents import signal_id
+from kitepilot.strategies.port import MarketView, Strategy, Wish
+from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
+
+Out = tuple[str, AnyEvent]
+
+MINUTE_S = 60
+SEGMENT_MASK = 0xFF
+VERSION = 1
+MAX_DETAIL = 500
+_SUFFIX = {SESSION.name: "", BARS.name: ".bars", FEATURES.name: ".features", DEAD_LETTER.name: ".dead"}
+
+
+class SnapshotError(ValueError):
+    """A snapshot of another version, other instruments, strategies or models: start the day's flow anew."""
+
+
+class MarketPipeline:
+    """One shard's instruments, from packets to wishes.
+
+    Per 1 s close: bars of that second, `Marked`, signals of 1 s strategies. Per 1 m close: bars, labels that
+    matured (the online model learns them first), scores in one batch, `FeaturesComputed`, signals. A strategy
+    that raises is switched off for the rest of the day and leaves a dead letter; the day goes on.
+    """
+
+    def __init__(
+        self,
+        spec: ShardSpec,
+        tradingsymbols: Sequence[str],
+        strategies: Mapping[str, Strategy],
+        offline: Scorer | None,
+        online: OnlineModel | None,
+        *,
+        source: str = "market-0",
+    ) -> None:
+        self._spec = spec
+        self._tradingsymbols = tuple(tradingsymbols)
+        self._token_list: list[int] = spec.tokens.tolist()
+        self._tradable = (spec.tokens & SEGMENT_MASK) != SEGMENT_INDICES
+        self._strategies = dict(strategies)
+        self._offline = offline
+        self._online = online
+        self._source = source
+        self._shard = Shard(spec)
+        self._labels = LabelQueue()
+        self._seq: Counter[str] = Counter()
+        self._tally: Counter[str] = Counter()
+        self._failed: list[str] = []
+        self._at = int(spec.open_at.min())
+
+    def on_message(self, value: bytes, offset: int = -1) -> list[Out]:
+        """One `ticks` message -> events in order. `offset` is only noted on dead letters."""
+        out: list[Out] = []
+        self._tally["messages"] += 1
+        try:
+            batch = records(value)
+        except ValueError as err:
+            self._dead(out, Rejected("undecodable", value, 1, str(err)), offset)
+            return out
+        self._tally["records"] += len(batch)
+        for found in self._shard.on_records(batch):
+            if isinstance(found, BarClose):
+                self._on_close(out, found, offset)
+            elif isinstance(found, Rejected):
+                self._dead(out, found, offset)
+            else:
+                self._on_feed(out, found)
+        return out
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of every record (by the kernel's reason), and what was emitted. Plain numbers."""
+        return {**self._shard.counts, **self._tally}
+
+    @property
+    def at(self) -> int:
+        """Session time (ns UTC) as of the newest close: its end plus the grace. The open before the first."""
+        return self._at
+
+    def snapshot(self) -> bytes:
+        """Everything the next message depends on, as one versioned msgpack blob."""
+        return msgspec.msgpack.encode(
+            {
+                "version": VERSION,
+                "identity": self._identity(),
+                "shard": self._shard.snapshot(),
+                "labels": self._labels.snapshot(),
+                "online": self._online.snapshot() if self._online else b"",
+                "strategies": {name: strategy.snapshot() for name, strategy in self._strategies.items()},
+                "failed": self._failed,
+                "seq": dict(self._seq),
+                "tally": dict(self._tally),
+                "at": self._at,
+            }
+        )
+
+    def restore(self, blob: bytes) -> None:
+        """Go on from `snapshot`.
+
+        Raises:
+            SnapshotError: it was taken by another version or another set of instruments or plug-ins.
+        """
+        state: dict[str, Any] = msgspec.msgpack.decode(blob)
+        if state["version"] != VERSION or state["identity"] != self._identity():
+            raise SnapshotError(
+                f"this snapshot is of {state['identity']}, the flow is {self._identity()}; "
+                "start a new run, or go back to the configuration the run began with"
+            )
+        self._shard = Shard.restore(self._spec, state["shard"])
+        self._labels.restore(state["labels"])
+        if self._online:
+            self._online.restore(state["online"])
+        for name, strategy in self._strategies.items():
+            strategy.restore(state["strategies"][name])
+        self._failed = state["failed"]
+        self._seq = Counter(state["seq"])
+        self._tally = Counter(state["tally"])
+        self._at = state["at"]
+
+    def _identity(self) -> list[Any]:
+        models = [model.model_id for model in (self._offline, self._online) if model]
+        return [len(self._token_list), sum(self._token_list), list(self._strategies), models]
+
+    # --- from the kernel's findings to events -------------------------------------------------------
+
+    def _on_feed(self, out: list[Out], found: FeedRecord) -> None:
+        head = self._head(SESSION.name, found.event_at)
+        out.append((SESSION.name, FeedChanged(**head, state=found.state, detail=found.text)))
+
+    def _on_close(self, out: list[Out], close: BarClose, offset: int) -> None:
+        self._at = close.close_at + self._spec.grace_ns
+        if close.rows.size:
+            out.append((BARS.name, self._bars(close)))
+        scores: dict[str, Floats] = {}
+        if close.interval_s == MINUTE_S:
+            scores = self._score(close)
+            out.append((FEATURES.name, self._features(close, scores)))
+        else:
+            out.append((SESSION.name, self._marked(close)))
+        self._ask(out, self._view(close, scores), close.received_at, offset)
+
+    def _bars(self, close: BarClose) -> BarsClosed:
+        self._tally[f"bars_{close.interval_s}s"] += int(close.rows.size)
+        return BarsClosed(
+            **self._head(BARS.name, self._at),
+            interval_s=close.interval_s,
+            close_at=close.close_at,
+            tokens=self._spec.tokens[close.rows].tolist(),
+            open_paise=close.open.tolist(),
+            high_paise=close.high.tolist(),
+            low_paise=close.low.tolist(),
+            close_paise=close.close.tolist(),
+            volume=close.volume.tolist(),
+            tick_count=close.tick_count.tolist(),
+        )
+
+    def _marked(self, close: BarClose) -> Marked:
+        rows = np.flatnonzero(close.changed)
+        return Marked(
+            **self._head(SESSION.name, self._at),
+            received_at=close.received_at,
+            tokens=self._spec.tokens[rows].tolist(),
+            last_paise=close.last_paise[rows].tolist(),
+            bid_paise=close.bid_paise[rows].tolist(),
+            ask_paise=close.ask_paise[rows].tolist(),
+            quoted_at=close.quoted_at[rows].tolist(),
+        )
+
+    def _score(self, close: BarClose) -> dict[str, Floats]:
+        features = close.features
+        scores: dict[str, Floats] = {}
+        missing = np.full(len(features), np.nan)
+        offline = online = missing
+        if self._online:
+            matured = self._labels.on_close(close.close_at, features, close.last_paise)
+            if matured is not None:
+                self._online.learn(matured.x, matured.y)
+                self._tally["labels"] += len(matured.y)
+                self._tally["labels_true"] += int(matured.y.sum())
+            scores[self._online.model_id] = online = self._online.score(features)
+        if self._offline:
+            scores[self._offline.model_id] = offline = self._offline.score(features)
+        if scores:
+            scores["blend"] = blend(offline, online)
+        return scores
+
+    def _features(self, close: BarClose, scores: dict[str, Floats]) -> FeaturesComputed:
+        return FeaturesComputed(
+            **self._head(FEATURES.name, self._at),
+            interval_s=close.interval_s,
+            close_at=close.close_at,
+            names=list(FEATURE_NAMES),
+            tokens=self._token_list,
+            values=close.features.astype("<f8", copy=False).tobytes(),
+            scores={model: values.tolist() for model, values in scores.items()},
+        )
+
+    def _view(self, close: BarClose, scores: dict[str, Floats]) -> MarketView:
+        return MarketView(
+            interval_s=close.interval_s,
+            close_at=close.close_at,
+            tokens=self._spec.tokens,
+            tradingsymbols=self._tradingsymbols,
+            names=FEATURE_NAMES,
+            features=close.features,
+            scores=scores,
+            last_paise=close.last_paise,
+            bid_paise=close.bid_paise,
+            ask_paise=close.ask_paise,
+        )
+
+    def _ask(self, out: list[Out], view: MarketView, received_at: int, offset: int) -> None:
+        for name, strategy in self._strategies.items():
+            if strategy.interval_s != view.interval_s or name in self._failed:
+                continue
+            try:
+                wishes = strategy.on_close(view)
+            except Exception as err:  # a user's code: whatever it raises must not stop the day
+                self._failed.append(name)
+                detail = f"strategy {name} is off for the day: {type(err).__name__}: {err}"
+                self._dead(out, Rejected("strategy_failed", b"", 1, detail), offset)
+                continue
+            for wish in wishes:
+                if self._tradable[wish.row]:
+                    self._tally[f"signals_{name}"] += 1
+                    out.append((SESSION.name, self._signal(name, wish, view, received_at)))
+
+    def _signal(self, name: str, wish: Wish, view: MarketView, received_at: int) -> SignalRaised:
+        row, token = wish.row, self._token_list[wish.row]
+        return SignalRaised(
+            **self._head(SESSION.name, self._at),
+            signal_id=signal_id(name, token, view.interval_s, view.close_at),
+            strategy=name,
+            token=token,
+            tradingsymbol=view.tradingsymbols[row],
+            side=wish.side,
+            strength=wish.strength,
+            interval_s=view.interval_s,
+            bar_close_at=view.close_at,
+            horizon_s=wish.horizon_s,
+            stop_bps=wish.stop_bps,
+            take_profit_bps=wish.take_profit_bps,
+            last_paise=int(view.last_paise[row]),
+            bid_paise=int(view.bid_paise[row]),
+            ask_paise=int(view.ask_paise[row]),
+            features=dict(zip(view.names, view.features[row].tolist(), strict=True)),
+            scores={model: float(values[row]) for model, values in view.scores.items()},
+            received_at=received_at,
+        )
+
+    def _dead(self, out: list[Out], found: Rejected, offset: int) -> None:
+        self._tally["dead_letters"] += found.count
+        letter = DeadLetter(
+            **self._head(DEAD_LETTER.name, self._at),
+            reason=found.reason,
+            topic=TICKS.name,
+            partition=0,
+            offset=offset,
+            count=found.count,
+            detail=found.detail[:MAX_DETAIL],
+            payload=found.payload,
+        )
+        out.append((DEAD_LETTER.name, letter))
+
+    def _head(self, topic: str, event_at: int) -> dict[str, Any]:
+        """Source, next sequence number of that source, and session time."""
+        source = self._source + _SUFFIX[topic]
+        seq = self._seq[source]
+        self._seq[source] = seq + 1
+        return {"source": source, "seq": seq, "event_at": event_at}

@@ -1,0 +1,60 @@
+"""Finding models by entry point, and an offline model's two files: artifact and card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from kitepilot.models.port import ModelCard, ModelError, OfflineModel, OnlineModel, Scorer
+from kitepilot.strategies.plugins import PluginError, load
+
+MODELS = "kitepilot.models"
+
+
+def artifact_name(kind: str) -> str:
+    """File name of a trained model in the models folder."""
+    return f"{kind}.txt"
+
+
+def card_name(kind: str) -> str:
+    return f"{kind}.card.json"
+
+
+def write_card(card: ModelCard) -> bytes:
+    """JSON for people and for `read_card`."""
+    return msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
+
+
+def read_card(raw: bytes, where: str) -> ModelCard:
+    """JSON -> card. Raises `ModelError` naming `where`."""
+    try:
+        return msgspec.json.decode(raw, type=ModelCard)
+    except (msgspec.DecodeError, msgspec.ValidationError) as err:
+        raise ModelError(f"{where} is not a model card: {err}; run `kitepilot seed` again") from err
+
+
+def make_offline(kind: str, artifact: bytes, card: ModelCard, features: Sequence[str]) -> Scorer:
+    """The offline model `kind`, ready to score rows whose columns are `features`.
+
+    Raises:
+        ModelError: trained on other features, another kind, or an artifact that is not the card's.
+        PluginError: no such plug-in.
+    """
+    if card.kind != kind:
+        raise ModelError(f"models.offline is {kind!r}, but the card of {card.model_id} says {card.kind!r}")
+    if card.features != tuple(features):
+        raise ModelError(
+            f"model {card.model_id} was trained on other features than the kernels compute now; "
+            "run `kitepilot seed` again"
+        )
+    return cast(type[OfflineModel], load(MODELS, kind)).from_artifact(artifact, card)
+
+
+def make_online(kind: str, features: Sequence[str]) -> OnlineModel:
+    """The online model `kind`, knowing nothing yet. Raises `PluginError` if there is no such plug-in."""
+    build = load(MODELS, kind)
+    if not hasattr(build, "learn"):
+        raise PluginError(f"models.online: {kind!r} does not learn; it is an offline model")
+    return cast(type[OnlineModel], build)(features)

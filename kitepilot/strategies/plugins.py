@@ -1,0 +1,64 @@
+"""Finding plug-ins by entry point: strategies and models share this door with a user's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from kitepilot.strategies.port import INTERVALS_S, Strategy
+
+STRATEGIES = "kitepilot.strategies"
+
+
+class PluginError(ValueError):
+    """A plug-in is missing, broken or does not have the shape of its interface."""
+
+
+def load(group: str, name: str) -> Any:
+    """The object behind the entry point `name` of `group`.
+
+    Raises:
+        PluginError: no such entry point (with the nearest name), or it could not be imported.
+    """
+    known = {point.name: point for point in entry_points(group=group)}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"installed: {', '.join(sorted(known)) or 'none'}"
+        raise PluginError(f"no plug-in {name!r} in the entry points {group}; {hint}")
+    try:
+        return known[name].load()
+    except (ImportError, AttributeError) as err:
+        raise PluginError(f"plug-in {name!r} ({known[name].value}) cannot be imported: {err}") from err
+
+
+def make_strategies(
+    enabled: Sequence[str], parameters: Mapping[str, Mapping[str, float]], features: Sequence[str]
+) -> dict[str, Strategy]:
+    """Strategies by name, in the order of `enabled`, each made with its parameters.
+
+    Raises:
+        PluginError: unknown name, a repeated name, parameters for a strategy that is not enabled, a
+            parameter it refuses, a feature it needs that is not in `features`, or a wrong interval.
+    """
+    if len(set(enabled)) != len(enabled):
+        raise PluginError(f"strategies.enabled names a strategy twice: {', '.join(enabled)}")
+    for name in parameters:
+        if name not in enabled:
+            raise PluginError(f"strategies.parameters.{name}: {name!r} is not in strategies.enabled")
+    return {name: _make(name, parameters.get(name, {}), features) for name in enabled}
+
+
+def _make(name: str, parameters: Mapping[str, float], features: Sequence[str]) -> Strategy:
+    build = load(STRATEGIES, name)
+    missing = [feature for feature in getattr(build, "requires", ()) if feature not in features]
+    if missing:
+        raise PluginError(f"strategy {name!r} needs features that do not exist: {', '.join(missing)}")
+    try:
+        strategy = cast(Strategy, build(parameters))
+    except ValueError as err:
+        raise PluginError(str(err)) from err
+    if strategy.interval_s not in INTERVALS_S:
+        raise PluginError(f"strategy {name!r} asks for {strategy.interval_s} s bars; there are {INTERVALS_S}")
+    return strategy
