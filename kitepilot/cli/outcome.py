@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,19 +88,18 @@ class DayTape:
     def _decisions(self, tape: Tape, parameters: e.DecisionParameters) -> str:
         flat_from = max((t.force_flat_at for t in parameters.instruments), default=0)
 
-        def seen() -> Any:
+        def seen() -> Iterator[e.AnyEvent]:
             for event in tape:
                 if isinstance(event, e.Verdict) and not event.approved:
                     self.denials[event.denial] += 1
-                late = (
+                elif (
                     isinstance(event, e.AccountMarked)
-                    and event.event_at >= flat_from
                     and event.open_positions
-                )
-                if late and len(self.open_after_cutoff) < 1:
-                    self.open_after_cutoff.append(
+                    and event.event_at >= flat_from
+                ):
+                    self.open_after_cutoff = self.open_after_cutoff or [
                         f"{event.open_positions} at {report.ist_clock(event.event_at)}"
-                    )
+                    ]
                 yield event
 
         return e.stream_hash(seen())

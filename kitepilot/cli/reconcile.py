@@ -173,8 +173,8 @@ def fold_totals(run: Run, log: EventLog) -> Totals:
     from kitepilot.risk.refold import fold_all, summary
 
     start = run.start_offsets()[SESSION.name]
-    events = (ev for ev in Tape(log, SESSION.name, start, log.end_offset(SESSION.name)) if _for_fold(ev))
-    state, _ = fold_all(events)
+    tape = Tape(log, SESSION.name, start, log.end_offset(SESSION.name))
+    state, _ = fold_all(event for event in tape if isinstance(event, e.SessionEvent))
     if state is None:
         return Totals(0, None, 0, 0, 0, 0, 0, 0, 0)
     s = summary(state)
@@ -189,10 +189,6 @@ def fold_totals(run: Run, log: EventLog) -> Totals:
         charges_paise=s.charges_paise,
         open_positions=s.open_positions,
     )
-
-
-def _for_fold(event: e.AnyEvent) -> bool:
-    return isinstance(event, e.SessionEvent)
 
 
 def _links(run: Run, proof: Proof, venue: Book) -> None:

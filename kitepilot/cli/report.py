@@ -38,8 +38,9 @@ class EquityCurve:
         self._last = point
 
     def all(self) -> list[EquityPoint]:
-        tail = [self._last] if self._last and self._last != (self.points or [None])[-1] else []
-        return self.points + tail
+        if self._last is None or self._last == self.points[-1]:
+            return self.points
+        return [*self.points, self._last]
 
 
 def ist_clock(at_ns: int) -> str:

@@ -1,0 +1,41 @@
+"""What stands in a guide runs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kitepilot.events import Side
+from kitepilot.kernels.features import FEATURE_NAMES
+from kitepilot.strategies.port import MarketView
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def code_of(page: str, language: str) -> str:
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.S))
+
+
+def test_the_strategy_of_the_guide_buys_the_laggard() -> None:
+    namespace: dict[str, Any] = {}
+    exec(code_of("docs/how-to/write-a-strategy.md", "python"), namespace)  # noqa: S102 our own page
+    strategy = namespace["BuyTheDip"]({"lag_bps": 30.0})
+    assert set(strategy.requires) <= set(FEATURE_NAMES)
+    features = np.full((3, len(FEATURE_NAMES)), np.nan)
+    features[:, FEATURE_NAMES.index("rel_ret_60s")] = [2.0, -45.0, np.nan]
+    paise = np.array([10_000, 20_000, 30_000])
+    view = MarketView(
+        interval_s=60,
+        close_at=0,
+        tokens=np.array([256, 512, 768]),
+        tradingsymbols=("A", "B", "C"),
+        names=FEATURE_NAMES,
+        features=features,
+        scores={},
+        last_paise=paise,
+        bid_paise=paise,
+        ask_paise=paise,
+    )
+    (wish,) = strategy.on_close(view)
+    assert (wish.row, wish.side) == (1, Side.BUY)
