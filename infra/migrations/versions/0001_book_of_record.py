@@ -51,7 +51,7 @@ CREATE TABLE orders (
     status text NOT NULL,
     venue_status text NOT NULL DEFAULT '',
     quantity bigint NOT NULL CHECK (quantity > 0),
-    filled_quantity bigint NOT NULL DEFAULT 0 CHECK (filled_quantity BETWEEN 0 AND quantity),
+    filled_quantity bigint NOT NULL DEFAULT 0 CHECK (filled_quantity >= 0),
     outcome text NOT NULL DEFAULT '',
     message text NOT NULL DEFAULT '',
     submitted_at timestamptz,

@@ -1,0 +1,61 @@
+"""Two clocks behind `kitepilot.ports.Clock`: the venue's (paper), the machine's (live)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+SECOND_NS = 1_000_000_000
+
+
+class SessionClock(Protocol):
+    """Session time in ns UTC, and a way to wait for it."""
+
+    def now(self) -> int: ...
+
+    async def reached(self, at_ns: int, patience_s: float) -> bool:
+        """Wait until `now() >= at_ns`, at most `patience_s` of the machine's time; whether it came."""
+        ...
+
+
+class VenueClock:
+    """The sandbox's session clock, fed by its clock frames. It never goes back. 0 until the first frame."""
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._moved = asyncio.Event()
+
+    def feed(self, session_ns: int) -> None:
+        """One clock frame. Older than what is known: ignored (a reconnect may repeat one)."""
+        if session_ns > self._now:
+            self._now = session_ns
+            self._moved.set()
+            self._moved = asyncio.Event()
+
+    def now(self) -> int:
+        return self._now
+
+    async def reached(self, at_ns: int, patience_s: float) -> bool:
+        try:
+            async with asyncio.timeout(patience_s):
+                while self._now < at_ns:
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class WallClock:
+    """The machine's clock; live session time."""
+
+    def feed(self, session_ns: int) -> None:
+        """Clock frames are a thing of the sandbox: live ignores them."""
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    async def reached(self, at_ns: int, patience_s: float) -> bool:
+        wait_s = (at_ns - time.time_ns()) / SECOND_NS
+        await asyncio.sleep(min(max(wait_s, 0.0), patience_s))
+        return wait_s <= patience_s

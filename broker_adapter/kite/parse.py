@@ -1,0 +1,153 @@
+"""Kite's JSON rows -> our words. Pure; every oddity of a row is an error that names field and value.
+
+Prices arrive as JSON numbers in rupees; they become integer paise through their shortest decimal form, which
+is exact for prices. Times are IST strings without an offset. Status words go through the one table in
+`kitepilot.orders.order_machine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any
+
+from kitepilot.events import OrderStatus, Side
+from kitepilot.orders.order_machine import TRANSITIONS, hear
+from kitepilot.ports import OrderReport, PositionReport, TradeReport
+
+Row = Mapping[str, Any]
+IST = timedelta(hours=5, minutes=30)
+INTRADAY = "MIS"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RowError(ValueError):
+    """A row of the broker lacks or garbles a field; names row kind, field and value."""
+
+
+def order_report(row: Row) -> OrderReport:
+    """A row of `/orders` or the payload of an order frame.
+
+    Raises:
+        RowError: a field we rely on is missing or of the wrong kind.
+    """
+    word = _text(row, "status")
+    return OrderReport(
+        order_id=_text(row, "order_id"),
+        tag=str(row.get("tag") or ""),
+        tradingsymbol=_text(row, "tradingsymbol"),
+        token=_whole(row, "instrument_token"),
+        side=_side(row),
+        quantity=_whole(row, "quantity"),
+        filled_quantity=_whole(row, "filled_quantity"),
+        average_price_paise=_paise(row, "average_price", exact=False),
+        status=TRANSITIONS[OrderStatus.SUBMITTING, hear(word)],
+        venue_status=word,
+        message=str(row.get("status_message") or row.get("status_message_raw") or ""),
+        updated_at=_time(row, "exchange_update_timestamp") or _time(row, "order_timestamp"),
+    )
+
+
+def trade_report(row: Row) -> TradeReport:
+    """A row of `/trades` or `/orders/{id}/trades`.
+
+    Raises:
+        RowError: as `order_report`; also a price that is not a whole number of paise.
+    """
+    return TradeReport(
+        order_id=_text(row, "order_id"),
+        trade_id=_text(row, "trade_id"),
+        tradingsymbol=_text(row, "tradingsymbol"),
+        token=_whole(row, "instrument_token"),
+        side=_side(row),
+        quantity=_whole(row, "quantity"),
+        price_paise=_paise(row, "average_price", exact=True),
+        traded_at=_time(row, "exchange_timestamp") or _time(row, "fill_timestamp"),
+    )
+
+
+def positions(data: Row) -> list[PositionReport]:
+    """`/portfolio/positions` -> the net MIS positions, flat ones included.
+
+    Raises:
+        RowError: no `net` list, or a row without the fields we need.
+    """
+    net = data.get("net")
+    if not isinstance(net, list):
+        raise RowError(f"positions carry no `net` list but {type(net).__name__}")
+    return [
+        PositionReport(_text(row, "tradingsymbol"), _whole(row, "instrument_token"), _whole(row, "quantity"))
+        for row in net
+        if row.get("product") == INTRADAY
+    ]
+
+
+def ist_ns(text: str) -> int:
+    """`2026-11-20 09:15:00` (IST) -> ns UTC.
+
+    Raises:
+        RowError: not of that form.
+    """
+    try:
+        local = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError as err:
+        raise RowError(f"time {text!r} is not like 2026-11-20 09:15:00") from err
+    return (local - IST - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def paise(value: object, *, exact: bool) -> int:
+    """Rupees as a JSON number or text -> integer paise; inexact figures (averages) round half to even.
+
+    Raises:
+        RowError: not a number, not finite, or finer than a paisa where `exact`.
+    """
+    try:
+        amount = Decimal(str(value)) * 100
+        whole = amount.to_integral_value(ROUND_HALF_EVEN)
+    except InvalidOperation as err:
+        raise RowError(f"price {value!r} is not a number") from err
+    if not amount.is_finite() or (exact and whole != amount):
+        raise RowError(f"price {value!r} is not a whole number of paise")
+    return int(whole)
+
+
+def _text(row: Row, field: str) -> str:
+    value = row.get(field)
+    if value is None or value == "":
+        raise RowError(f"row without {field}: {_shown(row)}")
+    return str(value)
+
+
+def _whole(row: Row, field: str) -> int:
+    value = row.get(field)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise RowError(f"{field} {value!r} is not a whole number: {_shown(row)}")
+    return int(value)
+
+
+def _side(row: Row) -> Side:
+    try:
+        return Side(_text(row, "transaction_type"))
+    except ValueError as err:
+        raise RowError(f"transaction_type {row.get('transaction_type')!r} is neither BUY nor SELL") from err
+
+
+def _paise(row: Row, field: str, *, exact: bool) -> int:
+    value = row.get(field)
+    if value is None and not exact:
+        return 0
+    try:
+        return paise(value, exact=exact)
+    except RowError as err:
+        raise RowError(f"{field}: {err}: {_shown(row)}") from err
+
+
+def _time(row: Row, field: str) -> int:
+    """ns UTC, or 0 where the broker has none yet (an order that never reached the exchange)."""
+    value = row.get(field)
+    return ist_ns(str(value)) if value else 0
+
+
+def _shown(row: Row) -> str:
+    return f"order {row.get('order_id')!r}, {row.get('tradingsymbol')!r}"
