@@ -96,6 +96,19 @@ def test_a_crash_repeats_records_with_the_same_numbers_and_loses_none(tmp_path: 
     assert sorted(seen) == sorted((event.source, event.seq) for event in desk.out)
 
 
+def test_dead_letters_keep_their_numbers_through_a_crash(tmp_path: Path) -> None:
+    values = [encode(event) for event in a_day().said]
+    for place in (2, 10, 20):
+        values.insert(place, b"junk %d" % place)
+    init_db_dir(tmp_path, 1)
+    recovery = RecoveryConfig(tmp_path, timedelta(0))
+    polls = cut(records_of(values), 3)
+    source = TestingSource([*polls[:5], TestingSource.ABORT(), *polls[5:]])
+    letters = [event for _, event in [*decided(source, recovery), *decided(source, recovery)]]
+    numbered = {event.seq: event.payload for event in letters if isinstance(event, DeadLetter)}
+    assert numbered == {0: b"junk 2", 1: b"junk 10", 2: b"junk 20"}
+
+
 def test_messages_that_cannot_be_used_are_kept_and_the_day_goes_on() -> None:
     desk = a_day()
     good = [encode(event) for event in desk.said]

@@ -38,6 +38,14 @@ def test_a_short_entry_goes_below_the_bid() -> None:
     assert only_intent(desk.signal(Side.SELL)).limit_price_paise == 99_950  # bid 99_995 - 49, up to the tick
 
 
+def test_the_limit_never_goes_past_the_protection_between_ticks() -> None:
+    desk = ready()
+    desk.quote(ALPHA, 102_000, 101_995, 102_005)  # 5 bps are 51.0025 paise
+    assert only_intent(desk.signal(Side.BUY)).limit_price_paise == 102_055
+    desk.quote(BRAVO, 102_000, 101_995, 102_005)  # 50.9975 below 101_995
+    assert only_intent(desk.signal(Side.SELL, BRAVO)).limit_price_paise == 101_945
+
+
 def test_a_refusal_is_a_record_with_every_number() -> None:
     desk = ready(order_value_paise=5_000_000)
     (verdict,) = desk.signal()

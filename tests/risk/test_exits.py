@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from desk import ALPHA, BRAVO, CHARLIE, DAY, Desk, S, intents, only_intent, parameters
 
@@ -111,6 +112,41 @@ def test_a_fill_after_cancel_still_moves_the_position() -> None:
     desk.fill(entry, quantity=10, price=100_000)
     assert desk.desk.position(ALPHA).quantity == 10
     assert only_intent(desk.mark(alpha=99_000)).quantity == 10  # with the plan of its entry: the stop
+
+
+def test_a_finished_order_is_not_revived_by_an_older_word() -> None:
+    desk = holding()
+    leave = only_intent(desk.signal(None))
+    desk.update(leave, OrderStatus.CANCELLED, 20)
+    desk.update(leave, OrderStatus.WORKING, 20)
+    desk.fill(leave, quantity=20)
+    assert desk.desk.working == {}
+    assert only_intent(desk.mark(alpha=100_000)).quantity == 39
+
+
+def test_what_a_cancelled_exit_did_not_take_leaves_while_its_fills_are_on_the_way() -> None:
+    desk = holding()
+    leave = only_intent(desk.signal(None))
+    desk.update(leave, OrderStatus.CANCELLED, 20)
+    rest = only_intent(desk.mark(alpha=100_000))
+    assert rest.quantity == 39
+    desk.complete(rest)
+    desk.fill(leave, quantity=20)
+    assert desk.desk.holdings == {} and desk.desk.working == {}
+
+
+def test_a_late_entry_fill_that_turns_the_position_brings_its_own_plan() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000)
+    short = only_intent(desk.signal(Side.SELL, strategy="other", horizon_s=30))
+    desk.update(short, OrderStatus.CANCELLED)
+    long = only_intent(desk.signal(Side.BUY, horizon_s=900))
+    desk.fill(long, quantity=10)
+    desk.update(long, OrderStatus.CANCELLED, 10)
+    desk.fill(short, quantity=30)
+    assert desk.desk.position(ALPHA).quantity == -20
+    leave = only_intent(desk.mark(30, alpha=100_000))
+    assert (leave.strategy, leave.side, leave.quantity) == ("other", Side.BUY, 20)
 
 
 def test_a_late_exit_fill_that_turns_the_position_is_left_at_once() -> None:
@@ -227,6 +263,25 @@ def test_the_loss_cap_counts_charges_and_then_reduces_and_squares_off() -> None:
     assert only_intent(out).purpose is Purpose.SQUARE_OFF
     desk.command("resume")
     assert desk.desk.trading is TradingState.REDUCING
+
+
+def test_the_loss_cap_counts_what_was_lost_already() -> None:
+    desk = holding(daily_loss_paise=100_000)
+    stopped = only_intent(desk.mark(alpha=99_000))  # 59_000 paise down
+    desk.complete(stopped, price=98_000)  # and 118_000 when it is out
+    assert desk.desk.holdings == {} and desk.desk.trading is TradingState.ACTIVE
+    desk.mark(alpha=98_000)
+    assert desk.desk.trading is TradingState.REDUCING and desk.desk.leaving == "daily_loss"
+
+
+def test_brokerage_is_capped_once_for_all_fills_of_an_order() -> None:
+    desk = Desk(msgspec.structs.replace(parameters(), trade_notional_paise=9_900_000))
+    desk.mark(alpha=100_000)
+    entry = only_intent(desk.signal())
+    desk.fill(entry, quantity=40, price=100_000)
+    assert desk.desk.ledger.brokerage == 1_200
+    desk.fill(entry, quantity=58, price=100_000)
+    assert desk.desk.ledger.brokerage == 2_000
 
 
 def test_the_account_is_marked_each_second_in_paise() -> None:
