@@ -90,10 +90,10 @@ def close_second(
     features[:, :] = np.nan
     for row in range(inst.shape[0]):
         if inst[row, AGE] > 0 and terms[row, OPEN_S] <= second < terms[row, CLOSE_S]:
-            take_close(inst, closes, sums, row, step)
+            take_close(inst, closes, row, step)
             take_flow(inst, slot, flows, sums, row, step)
             mine = features[row]
-            return_features(inst, closes, sums, row, step, mine)
+            return_features(inst, closes, row, step, mine)
             book_features(inst[row], mine[_BOOK:])
             flow_features(inst[row], sums[row], mine[_FLOW:])
             mine[_MINUTES] = float(second + 1 - terms[row, OPEN_S]) / 60.0

@@ -28,6 +28,8 @@ MAX_LEAP: Final = 2**30  # shares between two packets; more is a negative number
 PRICE_FACTOR: Final = 100  # a price outside reference / 100 .. reference * 100 is absurd
 FALLS_TO_RESET: Final = 20  # so many falls in a row are a new count, not late packets
 AUCTION_TAIL_S: Final = 300  # the pre-open's volume is final this long before the open
+SQUARE_UNIT: Final = 65_536.0
+MAX_RETURN_BPS: Final = 100_000.0  # volatility counts a 1 s return up to tenfold; its sums fit 64 bits
 MAX_PENDING: Final = 1024  # refused records held until the next clock record
 
 # --- words (4 bytes) of a 192-byte record ------------------------------------------------
@@ -59,7 +61,7 @@ WATERMARK_NS, NEXT_S, STEP, GRACE_NS = range(4)  # NEXT_S: first second not clos
 CLOCK: Final = 4
 NO_CLOCK_YET: Final = -1
 
-# --- INST int64[n, 33] -------------------------------------------------------------------
+# --- INST int64[n, 35] -------------------------------------------------------------------
 # as ticks arrive
 LAST, BID, ASK, QUOTED_S, CHANGED, VOLUME, FALLS, SIGN, BASELINE, STARTED = range(10)
 # as seconds close; the book is the one of the last second with a tick
@@ -68,16 +70,17 @@ BOOK_BID, BOOK_ASK, BOOK_BID_1, BOOK_ASK_1, BOOK_BID_5, BOOK_ASK_5 = range(16, 2
 VOLUME_10, VOLUME_60, SIGNED_10, SIGNED_60, HIGH_300 = range(22, 27)
 # the open minute
 M_SECONDS, M_OPEN, M_HIGH, M_LOW, M_VOLUME, M_TICKS = range(27, 33)
-INST: Final = 33
+SQUARES_60, SQUARES_300 = range(33, 35)  # sums of squared 1 s returns, 1 / SQUARE_UNIT bps squared
+INST: Final = 35
 
 # --- SLOT int64[SLOTS, n, 14]: the seconds still open ------------------------------------
 S_OPEN, S_HIGH, S_LOW, S_CLOSE, S_VOLUME, S_TICKS, S_SIGNED, S_NOTIONAL = range(8)
 S_BID, S_ASK, S_BID_1, S_ASK_1, S_BID_5, S_ASK_5 = range(8, 14)
 SLOT: Final = 14
 
-# --- SUMS float64[n, 5] ------------------------------------------------------------------
-SQUARES_60, SQUARES_300, EW_VWAP, EW_VOLUME, EW_TICKS = range(5)
-SUMS: Final = 5
+# --- SUMS float64[n, 3] ------------------------------------------------------------------
+EW_VWAP, EW_VOLUME, EW_TICKS = range(3)
+SUMS: Final = 3
 
 # --- OUT int64[19, n]: what one closed second gives back ---------------------------------
 O_SECOND, O_MINUTE = 0, 7  # row, open, high, low, close, volume, tick count, from these lines on

@@ -1,7 +1,7 @@
 """Features of the path of closes: returns, realised volatility, distance from the high, relative return.
 
-Simple returns in basis points of 1 s closes. The sum of squares takes the newest return in and the oldest
-out, recomputed from the same two closes, so what leaves is bit for bit what came in.
+Simple returns in basis points of 1 s closes. The sums of squares are whole numbers: the newest
+return goes in and the oldest, recomputed from the same two closes, comes out without a trace.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from kitepilot.kernels.layout import (
     CLOSE,
     CLOSES,
     HIGH_300,
+    MAX_RETURN_BPS,
+    SQUARE_UNIT,
     SQUARES_60,
     SQUARES_300,
     WINDOW_S,
@@ -43,24 +45,26 @@ def _highest(closes: Ring, row: int, step: int) -> int:
 
 
 @kernel
-def _roll(closes: Ring, row: int, step: int, age: int, window: int, total: float) -> float:
-    newest = _return_bps(closes, row, step, step - 1)
-    total += newest * newest
-    if age > window + 1:
-        oldest = _return_bps(closes, row, step - window, step - window - 1)
-        total -= oldest * oldest
-    return max(total, 0.0)
+def _square(closes: Ring, row: int, step: int) -> int:
+    change = _return_bps(closes, row, step, step - 1)
+    change = min(max(change, -MAX_RETURN_BPS), MAX_RETURN_BPS)
+    return int(change * change * SQUARE_UNIT)
 
 
 @kernel
-def take_close(inst: Ints, closes: Ring, sums: Floats, row: int, step: int) -> None:
+def take_close(inst: Ints, closes: Ring, row: int, step: int) -> None:
     """Put the row's newest close into the ring (place `step`) and bring its running values up to date."""
     close = inst[row, CLOSE]
     age = inst[row, AGE]
     closes[step % CLOSES, row] = close
     if age > 1:
-        sums[row, SQUARES_60] = _roll(closes, row, step, age, 60, sums[row, SQUARES_60])
-        sums[row, SQUARES_300] = _roll(closes, row, step, age, 300, sums[row, SQUARES_300])
+        newest = _square(closes, row, step)
+        inst[row, SQUARES_60] += newest
+        inst[row, SQUARES_300] += newest
+    if age > 61:
+        inst[row, SQUARES_60] -= _square(closes, row, step - 60)
+    if age > WINDOW_S + 1:
+        inst[row, SQUARES_300] -= _square(closes, row, step - WINDOW_S)
     if close >= inst[row, HIGH_300]:
         inst[row, HIGH_300] = close
     elif age > WINDOW_S and closes[(step - WINDOW_S) % CLOSES, row] >= inst[row, HIGH_300]:
@@ -68,7 +72,7 @@ def take_close(inst: Ints, closes: Ring, sums: Floats, row: int, step: int) -> N
 
 
 @kernel
-def return_features(inst: Ints, closes: Ring, sums: Floats, row: int, step: int, out: Floats) -> None:
+def return_features(inst: Ints, closes: Ring, row: int, step: int, out: Floats) -> None:
     """ret_1s, ret_10s, ret_60s, ret_300s, vol_60s, vol_300s, dist_high_300s into out[0:7]."""
     age = inst[row, AGE]
     if age > 1:
@@ -77,10 +81,10 @@ def return_features(inst: Ints, closes: Ring, sums: Floats, row: int, step: int,
         out[1] = _return_bps(closes, row, step, step - 10)
     if age > 60:
         out[2] = _return_bps(closes, row, step, step - 60)
-        out[4] = math.sqrt(sums[row, SQUARES_60])
+        out[4] = math.sqrt(float(inst[row, SQUARES_60]) / SQUARE_UNIT)
     if age > WINDOW_S:
         out[3] = _return_bps(closes, row, step, step - WINDOW_S)
-        out[5] = math.sqrt(sums[row, SQUARES_300] / 5.0)
+        out[5] = math.sqrt(float(inst[row, SQUARES_300]) / SQUARE_UNIT / 5.0)
     if age >= WINDOW_S:
         high = float(inst[row, HIGH_300])
         out[6] = (float(inst[row, CLOSE]) - high) / high * BPS
