@@ -30,6 +30,7 @@ from kitepilot.run import Run
 __all__ = ["PostgresError", "Server", "database_url", "main", "migrate", "server_url"]
 
 DATABASE = "kitepilot"
+PASSWORD_VARIABLE = "KITEPILOT_DATABASE_PASSWORD"  # noqa: S105 the name of the variable, not a secret
 START_TIMEOUT_S = 60.0
 FAST_STOP_S = 20.0
 SETTINGS = {
@@ -47,10 +48,16 @@ SETTINGS = {
 def database_url(run: Run) -> str:
     """SQLAlchemy URL (psycopg 3) of the run's book of record: the configured one or the embedded one.
 
+    A configured address takes its password from `$KITEPILOT_DATABASE_PASSWORD`, never from the file.
+
     Raises:
         PostgresError: embedded, and it was never started in this home.
     """
-    return run.config.storage.database_url or server_url(run.home)
+    if not run.config.storage.database_url:
+        return server_url(run.home)
+    url = sa.make_url(run.config.storage.database_url)
+    password = os.environ.get(PASSWORD_VARIABLE)
+    return (url.set(password=password) if password else url).render_as_string(hide_password=False)
 
 
 def server_url(home: Path) -> str:

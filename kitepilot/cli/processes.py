@@ -24,7 +24,7 @@ class Process:
 
 POSTGRES = Process("postgres", "infra.postgres.embedded:main", "book of record")
 CLICKHOUSE = Process("clickhouse", "infra.clickhouse.server:main", "memory for analysis")
-KAFKA = Process("kafka", "infra.kafka.kafka:main", "event log (Kafka protocol)", 30)
+KAFKA = Process("kafka", "infra.kafka.server:main", "event log (Kafka protocol)", 40)
 SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange that speaks Kite")
 API = Process("api", "api.main:main", "health, status, metrics")
 ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30)
