@@ -80,6 +80,11 @@ def judge(proposal: Proposal, state: DeskState) -> tuple[Check, ...]:
     return tuple(check(proposal, state, limits) for check in ENTRY_CHECKS)
 
 
+def compared(*, code: str, passed: bool, observed: float, limit: float) -> Check:
+    """A check as it is recorded: floats, so that it equals itself when read back from the log."""
+    return Check(code=code, passed=passed, observed=float(observed), limit=float(limit))
+
+
 def first_denial(checks: tuple[Check, ...]) -> str:
     """Code of the first check that failed, empty when all passed."""
     return next((check.code for check in checks if not check.passed), "")
@@ -108,7 +113,7 @@ def feed_up(_proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check
 def session_open(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check:
     """Seconds since the open: observed >= limit, which is 0."""
     since_s = (proposal.now - state.parameters.open_at) / NS_PER_S
-    return Check(
+    return compared(
         code=Denial.SESSION_CLOSED, passed=proposal.now >= state.parameters.open_at, observed=since_s, limit=0
     )
 
@@ -117,7 +122,7 @@ def before_entry_cutoff(proposal: Proposal, state: DeskState, _limits: RiskLimit
     """Seconds since the open, against the instrument's cutoff: observed < limit."""
     open_at = state.parameters.open_at
     cutoff_at = proposal.terms.entry_cutoff_at if proposal.terms else open_at
-    return Check(
+    return compared(
         code=Denial.ENTRY_CUTOFF,
         passed=proposal.now < cutoff_at,
         observed=(proposal.now - open_at) / NS_PER_S,
@@ -128,26 +133,26 @@ def before_entry_cutoff(proposal: Proposal, state: DeskState, _limits: RiskLimit
 def quote_there(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:
     """Observed is the last price; it must be above 0."""
     last = proposal.quote.last_paise
-    return Check(code=Denial.NO_QUOTE, passed=last > 0, observed=last, limit=0)
+    return compared(code=Denial.NO_QUOTE, passed=last > 0, observed=last, limit=0)
 
 
 def depth_there(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:
     """Observed is the touch we would trade with; it must be above 0."""
     touch = proposal.touch_paise
-    return Check(code=Denial.NO_DEPTH, passed=touch > 0, observed=touch, limit=0)
+    return compared(code=Denial.NO_DEPTH, passed=touch > 0, observed=touch, limit=0)
 
 
 def quote_not_crossed(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:
     """Bid (observed) against ask (limit); a missing side is not crossed."""
     bid, ask = proposal.quote.bid_paise, proposal.quote.ask_paise
-    return Check(code=Denial.CROSSED_QUOTE, passed=not ask or bid <= ask, observed=bid, limit=ask)
+    return compared(code=Denial.CROSSED_QUOTE, passed=not ask or bid <= ask, observed=bid, limit=ask)
 
 
 def quote_fresh(proposal: Proposal, _state: DeskState, limits: RiskLimits) -> Check:
     """Age of the quote in seconds."""
     age = proposal.now - proposal.quote.quoted_at
     limit = round(limits.stale_quote_s * NS_PER_S)
-    return Check(
+    return compared(
         code=Denial.STALE_QUOTE, passed=age <= limit, observed=age / NS_PER_S, limit=limits.stale_quote_s
     )
 
@@ -157,7 +162,7 @@ def price_sane(proposal: Proposal, _state: DeskState, limits: RiskLimits) -> Che
     last = proposal.quote.last_paise
     distance = abs(proposal.limit_price_paise - last)
     allowed = last * limits.price_band_bps // 10_000
-    return Check(code=Denial.PRICE_BAND, passed=distance <= allowed, observed=distance, limit=allowed)
+    return compared(code=Denial.PRICE_BAND, passed=distance <= allowed, observed=distance, limit=allowed)
 
 
 def no_unknown_outcome(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check:
@@ -178,7 +183,9 @@ def no_position(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Ch
 
 def size_possible(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:
     """Observed is the quantity; it must be at least one."""
-    return Check(code=Denial.ORDER_SIZE, passed=proposal.quantity >= 1, observed=proposal.quantity, limit=1)
+    return compared(
+        code=Denial.ORDER_SIZE, passed=proposal.quantity >= 1, observed=proposal.quantity, limit=1
+    )
 
 
 def order_quantity(proposal: Proposal, _state: DeskState, limits: RiskLimits) -> Check:
@@ -226,7 +233,7 @@ def rate_per_day(proposal: Proposal, state: DeskState, limits: RiskLimits) -> Ch
 def daily_loss(proposal: Proposal, _state: DeskState, limits: RiskLimits) -> Check:
     """The day's loss in paise, closing costs included, must be below the cap: observed < limit."""
     cap = limits.daily_loss_paise
-    return Check(
+    return compared(
         code=Denial.DAILY_LOSS, passed=proposal.loss_paise < cap, observed=proposal.loss_paise, limit=cap
     )
 
@@ -260,8 +267,8 @@ ENTRY_CHECKS: tuple[EntryCheck, ...] = (
 
 
 def _at_most(code: Denial, observed: int, limit: int) -> Check:
-    return Check(code=code, passed=observed <= limit, observed=observed, limit=limit)
+    return compared(code=code, passed=observed <= limit, observed=observed, limit=limit)
 
 
 def _flag(code: Denial, good: bool) -> Check:
-    return Check(code=code, passed=good, observed=int(good), limit=1)
+    return compared(code=code, passed=good, observed=int(good), limit=1)

@@ -7,11 +7,11 @@ position less what unfinished exits may still take, so repeating it cannot turn 
 
 from __future__ import annotations
 
-from kitepilot.events import Check, InstrumentTerms, Purpose, RiskLimits, Side, TradingState
+from kitepilot.events import InstrumentTerms, Purpose, RiskLimits, Side, TradingState
 from kitepilot.market.instruments import round_to_tick
 from kitepilot.orders.positions import Position
 from kitepilot.risk import records
-from kitepilot.risk.checks import NS_PER_S
+from kitepilot.risk.checks import NS_PER_S, compared
 from kitepilot.risk.state import DeskState, Holding, Quote
 
 REDUCES_POSITION = "reduces_position"  # the one check of an exit: quantity against what is held
@@ -44,7 +44,7 @@ def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:
         return []
     draft = _draft(state, holding, terms, purpose=purpose, quantity=quantity, now=now)
     _schedule_next(holding, terms, now)
-    held = Check(code=REDUCES_POSITION, passed=True, observed=quantity, limit=abs(position.quantity))
+    held = compared(code=REDUCES_POSITION, passed=True, observed=quantity, limit=abs(position.quantity))
     return records.approve(state, draft, (held,))
 
 

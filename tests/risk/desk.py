@@ -203,6 +203,10 @@ class Desk:
             )
         )
 
+    def permissions(self) -> list[ApprovedIntent]:
+        """Every intent so far."""
+        return intents(self.out)
+
     def complete(self, intent: ApprovedIntent, price: int = 0) -> None:
         """The whole order fills and is reported complete."""
         self.fill(intent, price=price)

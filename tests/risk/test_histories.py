@@ -17,6 +17,7 @@ from kitepilot.events import (
     Side,
     Verdict,
     canonical,
+    decode,
     encode,
     stream_hash,
 )
@@ -256,6 +257,7 @@ def test_refolding_the_log_gives_the_same_records_byte_for_byte(history: list[tu
     desk = played(history).desk
     _, out = fold_all(admitted(encode(event) for event in desk.said))
     assert [canonical(event) for event in out] == [canonical(event) for event in desk.out]
+    assert [canonical(decode(encode(event))) for event in out] == [canonical(event) for event in out]
 
 
 @given(histories)
