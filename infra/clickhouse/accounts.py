@@ -50,7 +50,7 @@ def credentials(folder: Path) -> dict[str, str]:
         ValueError: the file is not what was written there.
     """
     path = folder / CREDENTIALS
-    known = _read(path) if path.exists() else {}
+    known = known_credentials(folder)
     missing = [name for name in ACCOUNTS if name not in known]
     if missing:
         known |= {name: secrets.token_urlsafe(24) for name in missing}
@@ -58,9 +58,17 @@ def credentials(folder: Path) -> dict[str, str]:
     return known
 
 
-def _read(path: Path) -> dict[str, str]:
+def known_credentials(folder: Path) -> dict[str, str]:
+    """Account -> password as the server of this home wrote them; empty before its first start.
+
+    Raises:
+        ValueError: the file is not what was written there.
+    """
+    path = folder / CREDENTIALS
     try:
         known = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
     except json.JSONDecodeError as err:
         raise ValueError(
             f"{path} is damaged ({err}); delete it, a new one is made at the next start"

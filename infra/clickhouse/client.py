@@ -75,7 +75,9 @@ def connect(
 def password(run: Run, role: str) -> str:
     """The password of one account: environment first, then the embedded server's file."""
     given = os.environ.get(f"{PASSWORD_VARIABLE}_{role.upper()}") or os.environ.get(PASSWORD_VARIABLE)
-    return given if given is not None else accounts.credentials(accounts.folder_of(run.home)).get(role, "")
+    if given is not None:
+        return given
+    return accounts.known_credentials(accounts.folder_of(run.home)).get(role, "")
 
 
 def _first_line(err: Exception) -> str:

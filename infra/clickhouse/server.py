@@ -66,7 +66,10 @@ def serve(folder: Path, port: int, run: Run) -> None:
     from infra.clickhouse.protocol import Server
 
     with held(folder):
-        passwords = accounts.credentials(folder)
+        try:
+            passwords = accounts.credentials(folder)
+        except ValueError as err:
+            raise StartError(str(err)) from err
         config = accounts.write_engine_files(folder, run.config.storage.clickhouse_database)
         try:
             engine = Engine(folder / "data", config)
