@@ -18,11 +18,11 @@ from kitepilot.strategies.parameters import EXITS, Parameter, settle
 from kitepilot.strategies.port import MarketView, Wish
 
 PARAMETERS: dict[str, Parameter] = {
-    "depth_imbalance": Parameter(0.35, 0.01, 1, "imbalance of five levels, at least"),
-    "trade_imbalance": Parameter(0.6, 0.01, 1, "signed share of the traded volume of 10 s, at least"),
+    "depth_imbalance": Parameter(0.4, 0.01, 1, "imbalance of five levels, at least"),
+    "trade_imbalance": Parameter(0.7, 0.01, 1, "signed share of the traded volume of 10 s, at least"),
     "trade_imbalance_60s": Parameter(0.3, 0, 1, "the same over 60 s"),
     "move_vols": Parameter(1.2, 0, 20, "move of 10 s over the volatility of 10 s, at least"),
-    "min_move_bps": Parameter(6, 0, 200, "smallest move of 10 s worth following"),
+    "min_move_bps": Parameter(10, 0, 200, "smallest move of 10 s worth following"),
     "max_spread_bps": Parameter(6, 0.1, 200, "widest spread it trades"),
     "volume_ratio": Parameter(1.2, 0, 100, "volume of 60 s over its mean, at least"),
     "from_minute": Parameter(10, 1, 375, "first minute of the session it trades in"),
@@ -31,7 +31,7 @@ PARAMETERS: dict[str, Parameter] = {
     "horizon_s": Parameter(300, 1, 22_500, "leave after this many seconds"),
     "stop_bps": Parameter(25, 1, 1_000, "leave when this far against the entry"),
     "take_profit_bps": Parameter(40, 1, 1_000, "leave when this far in favour"),
-    "cooldown_s": Parameter(2_700, 0, 22_500, "silence per instrument after a wish"),
+    "cooldown_s": Parameter(3_600, 0, 22_500, "silence per instrument after a wish"),
 }
 TEN_SECONDS = (1 / 6) ** 0.5  # volatility of 10 s over that of a minute
 

@@ -20,8 +20,8 @@ from kitepilot.strategies.port import Floats, MarketView, Wish
 SCORE = "blend"
 
 PARAMETERS: dict[str, Parameter] = {
-    "entry_score": Parameter(0.45, 0.01, 0.99, "blended score to buy at"),
-    "exit_score": Parameter(0.10, 0.0, 0.98, "blended score to leave at; below entry_score"),
+    "entry_score": Parameter(0.58, 0.01, 0.99, "blended score to buy at"),
+    "exit_score": Parameter(0.20, 0.0, 0.98, "blended score to leave at; below entry_score"),
     "max_spread_bps": Parameter(8, 0.1, 200, "widest spread it trades"),
     "from_minute": Parameter(10, 1, 375, "first minute of the session it trades in"),
     "to_minute": Parameter(325, 1, 375, "last minute it enters in"),

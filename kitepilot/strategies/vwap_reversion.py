@@ -17,7 +17,7 @@ from kitepilot.strategies.parameters import EXITS, Parameter, settle
 from kitepilot.strategies.port import MarketView, Wish
 
 PARAMETERS: dict[str, Parameter] = {
-    "entry_stretch": Parameter(2.0, 0.5, 10, "deviation from VWAP over the volatility of stretch_minutes"),
+    "entry_stretch": Parameter(1.5, 0.5, 10, "deviation from VWAP over the volatility of stretch_minutes"),
     "stretch_minutes": Parameter(
         30, 1, 375, "horizon of that volatility (scaled by the square root of time)"
     ),
