@@ -1,0 +1,192 @@
+"""The sandbox process: REST, ticker and admin on three loopback addresses, one session, one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import uvicorn
+import uvloop
+from litestar import Litestar
+
+from broker_adapter.sandbox.accounts import Accounts
+from broker_adapter.sandbox.admin import Control, build_admin
+from broker_adapter.sandbox.book import Book
+from broker_adapter.sandbox.exchange import Exchange, Latency
+from broker_adapter.sandbox.feed import open_feed
+from broker_adapter.sandbox.feed.port import MarketFeed
+from broker_adapter.sandbox.limits import RateLimiter
+from broker_adapter.sandbox.market import Market
+from broker_adapter.sandbox.player import Player, clock_frame
+from broker_adapter.sandbox.rest import Desk, build_rest
+from broker_adapter.sandbox.rms import RiskDesk
+from broker_adapter.sandbox.session_clock import SessionClock
+from broker_adapter.sandbox.ticker import Ticker
+from kitepilot.config import Config, ConfigError
+from kitepilot.market import calendar
+from kitepilot.run import Run
+
+API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
+KEEP_ALIVE_S = 75  # longer than our clients pause: a POST must not meet a socket that is being closed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Venue:
+    """The sandbox's own settings, besides the run's configuration."""
+
+    api_secret: str
+    redirect_url: str = "http://127.0.0.1/kitepilot"
+    latency_mean_ms: float = 30.0
+    stale_after_s: int = 60
+    cash_rupees: int = 10_00_000
+    start_at_once: bool = False
+
+
+def main(run: Run) -> int:
+    """Entry point under the supervisor. Serves until SIGTERM, also after the session's end."""
+    secret = os.environ.get(API_SECRET_VARIABLE, "")
+    if not secret:
+        raise ConfigError(f"${API_SECRET_VARIABLE} is not set: the sandbox shares it with whoever logs in")
+    return serve(run.config, Venue(secret), lambda: run.mark_ready("sandbox"))
+
+
+def serve(config: Config, venue: Venue, ready: Callable[[], None]) -> int:
+    """Open the feed, listen, play. Returns 0 after SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: a port in use or an address that is not loopback.
+        FeedError, CalendarError: the day cannot be played.
+    """
+    feed = open_feed(config)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_sandbox(config, venue, feed, ready))
+    return 0
+
+
+async def run_sandbox(
+    config: Config,
+    venue: Venue,
+    feed: MarketFeed,
+    ready: Callable[[], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Everything in the running loop until `stop` is set or a signal comes. Raises what the feed raises."""
+    stopping = stop or asyncio.Event()
+    session = calendar.session(date.fromisoformat(config.session.date), allow_special=True)
+    speed = config.session.speed
+    clock = SessionClock(
+        session.pre_open_at, "max" if isinstance(speed, str) else speed, config.session.max_lead_s
+    )
+    market = Market(feed, venue.stale_after_s * 1_000_000_000)
+    seed = config.market.seed
+    book = Book(session.date, seed)
+    rms = RiskDesk(market, book, venue.cash_rupees * 100)
+    exchange = Exchange(market, session, book, Latency(venue.latency_mean_ms, seed), rms, clock.wake)
+    accounts = Accounts(config.broker.api_key, venue.api_secret, venue.redirect_url, time.monotonic_ns)
+    ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played))
+    desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns))
+    player = Player(feed, session, clock, exchange, ticker)
+    rest = build_rest(desk)
+    admin = build_admin(Control(clock, exchange, ticker, feed.description, feed.depth))
+    broker = config.broker
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [listen(url) for url in (broker.rest_url, broker.ticker_url, broker.admin_url)]
+        for sock in sockets:
+            stack.callback(sock.close)
+        await stack.enter_async_context(_http(rest, sockets[0]))
+        await stack.enter_async_context(_http(admin, sockets[2]))
+        await ticker.start(sockets[1])
+        stack.push_async_callback(ticker.stop)
+        if venue.start_at_once:
+            clock.start()
+        _stop_on_signals(stopping)
+        ready()
+        await _until_stopped(player, stopping)
+
+
+async def _until_stopped(player: Player, stopping: asyncio.Event) -> None:
+    """The session plays in the background; after it the sandbox goes on answering."""
+    playing = asyncio.create_task(player.run())
+    waiting = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((playing, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()
+        await waiting
+    finally:
+        for task in (playing, waiting):
+            task.cancel()
+        await asyncio.gather(playing, waiting, return_exceptions=True)
+
+
+def listen(url: str) -> socket.socket:
+    """A bound loopback socket for `http://127.0.0.1:18210` or `ws://...`.
+
+    Raises:
+        ConfigError: no port, another host than loopback, or the port is taken.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname not in ("127.0.0.1", "localhost") or not parts.port:
+        raise ConfigError(f"sandbox address {url}: expected loopback and a port, like http://127.0.0.1:18210")
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", parts.port))
+        sock.listen(128)
+    except OSError as err:
+        sock.close()
+        raise ConfigError(
+            f"port {parts.port} ({url}) cannot be used: {err.strerror}. Stop what uses it or change `broker`."
+        ) from err
+    sock.setblocking(False)
+    return sock
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: this process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _http(app: Litestar, sock: socket.socket):  # type: ignore[no-untyped-def]
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise RuntimeError("the HTTP server ended before it started")
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: the caller stops us
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
