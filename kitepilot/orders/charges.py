@@ -10,7 +10,8 @@ together); everything else is proportional to value, so a ledger can be kept fil
 Sources: Zerodha's charges page and support articles as recorded 2026-09-10; NSE circular of 27 Feb 2026 (the
 investor-protection fee merged into the transaction charge from 1 Mar 2026; what remains of that fee, and the
 earlier Rs 10 per crore, are not among Kite's components and are left out, as in its own calculation). The
-rows before 1 Oct 2024 are not verified against a circular: good for replaying a recorded day, not for tax.
+6 % rise of Jan 2021 and its roll-back in Apr 2023 are dated by the press (The Hindu, 2023-03-24); amounts
+before 1 Oct 2024 are not verified against a circular: good for replaying a recorded day, not for tax.
 """
 
 from __future__ import annotations
