@@ -19,6 +19,7 @@ from kitepilot.kernels.layout import (
     FLOWS,
     HIGH,
     LOW,
+    MAX_FLOW,
     NOTIONAL,
     S_SIGNED,
     S_TICKS,
@@ -53,8 +54,8 @@ def _vwap(inst: Ints) -> float:
 def take_flow(inst: Ints, slot: Ints, flows: Ring, sums: Floats, row: int, step: int) -> None:
     """The second's volume, signed volume and ticks into the rings (place `step`) and running sums."""
     mine = inst[row]
-    volume = slot[row, S_VOLUME]
-    signed = slot[row, S_SIGNED]
+    volume = min(slot[row, S_VOLUME], MAX_FLOW)
+    signed = max(min(slot[row, S_SIGNED], MAX_FLOW), -MAX_FLOW)
     first = mine[AGE] == 1
     flows[0, step % FLOWS, row] = volume
     flows[1, step % FLOWS, row] = signed

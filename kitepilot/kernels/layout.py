@@ -24,6 +24,7 @@ WINDOW_S: Final = 300  # longest look-back of a feature
 CLOSES: Final = WINDOW_S + 4  # ring of 1 s closes
 FLOWS: Final = 64  # ring of 1 s volumes; longest look-back 60 s
 MAX_PRICE_PAISE: Final = 2**31 - 1  # closes are kept as int32
+MAX_FLOW: Final = 2**31 - 1  # shares a second in a feature's window, kept as int32
 MAX_LEAP: Final = 2**30  # shares between two packets; more is a negative number read as unsigned
 PRICE_FACTOR: Final = 100  # a price outside reference / 100 .. reference * 100 is absurd
 FALLS_TO_RESET: Final = 20  # so many falls in a row are a new count, not late packets

@@ -12,21 +12,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from kitepilot.kernels.admission import check_price, growth, is_repeat, place_of
 from kitepilot.kernels.compiled import kernel
 from kitepilot.kernels.layout import (
-    AFTER_CLOSE,
     ASK,
-    AUCTION_TAIL_S,
     BAD_OWN_RECORD,
-    BAD_PRICE,
-    BASELINE,
     BID,
     CHANGED,
     CLOCK_DUE,
     CLOCK_JUMP,
     CLOCK_LEAPT,
     CLOCK_TICK,
-    CLOSE_S,
     DAY_S,
     DAY_START_S,
     DUPLICATE,
@@ -35,8 +31,6 @@ from kitepilot.kernels.layout import (
     FALLS_TO_RESET,
     FEED,
     FEED_RECORD,
-    FUTURE,
-    FUTURE_S,
     GRACE_NS,
     IS_INDEX,
     JUMP_S,
@@ -44,21 +38,11 @@ from kitepilot.kernels.layout import (
     LAST_SILENT,
     LATE,
     LEVELS,
-    MAX_LEAP,
-    MAX_PRICE_PAISE,
-    NEGATIVE_VOLUME,
     NEXT_S,
     NO_CLOCK,
     NO_CLOCK_YET,
-    NOT_FULL,
-    NOT_TODAY,
     NS,
-    OFF_GRID,
     OK,
-    OPEN_S,
-    PACKET_WORDS,
-    PRE_OPEN,
-    PRICE_FACTOR,
     QUOTED_S,
     S_ASK,
     S_ASK_1,
@@ -78,27 +62,17 @@ from kitepilot.kernels.layout import (
     SLOT,
     SLOTS,
     STARTED,
-    TICK_SIZE,
     UNKNOWN_TOKEN,
-    VOLUME,
-    VOLUME_FELL,
     VOLUME_RESET,
-    W_AFTER_QUOTE,
     W_ASKS,
     W_BIDS,
     W_EVENT_AT,
     W_EXCHANGE_TIME,
     W_INDEX_EXCHANGE_TIME,
-    W_INDEX_PREVIOUS_CLOSE,
     W_KIND,
     W_LAST_PRICE,
-    W_LAST_QUANTITY,
-    W_LAST_TRADE,
-    W_PREVIOUS_CLOSE,
     W_TOKEN,
-    W_VOLUME,
     WATERMARK_NS,
-    WORDS,
     WORDS_PER_LEVEL,
 )
 from kitepilot.market.ticks import KIND_CLOCK, KIND_FEED
@@ -133,84 +107,6 @@ def _row_of(table: Ints, token: Whole) -> int:
             return -1
         place = (place + 1) & mask
     return int(table[place, 1])
-
-
-@kernel
-def _is_repeat(words: Words, index: int, packets: Words, row: int) -> bool:
-    """Same 184 bytes as the instrument's last packet? Keeps this one if not."""
-    word = 0
-    while word < PACKET_WORDS and words[index, W_TOKEN + word] == packets[row, word]:
-        word += 1
-    for later in range(word, PACKET_WORDS):
-        packets[row, later] = words[index, W_TOKEN + later]
-    return word == PACKET_WORDS
-
-
-@kernel
-def _untimed(words: Words, index: int) -> int:
-    """A packet without exchange time is an ltp or quote packet if nothing follows, else it is from 1970."""
-    for word in range(W_AFTER_QUOTE, WORDS):
-        if words[index, word] != 0:
-            return NOT_TODAY
-    return NOT_FULL
-
-
-@kernel
-def _place(words: Words, index: int, terms: Ints, inst: Ints, row: int, clock: Ints, second: Whole) -> int:
-    """Which session, and where in it: OK when the tick falls into a second of continuous trading."""
-    if second == 0:
-        return _untimed(words, index)
-    if not 0 <= second - terms[row, DAY_START_S] < DAY_S:
-        return NOT_TODAY
-    if second * NS > clock[WATERMARK_NS] + FUTURE_S * NS:
-        return FUTURE
-    opens = terms[row, OPEN_S]
-    traded = np.int64(words[index, W_LAST_TRADE])
-    if second < opens or (0 < traded < opens and not terms[row, IS_INDEX]):
-        if second >= opens - AUCTION_TAIL_S and not inst[row, STARTED]:
-            inst[row, BASELINE] = np.int64(words[index, W_VOLUME])
-        return PRE_OPEN
-    if second >= terms[row, CLOSE_S]:
-        return AFTER_CLOSE
-    return OK
-
-
-@kernel
-def _price(words: Words, index: int, terms: Ints, inst: Ints, row: int) -> int:
-    price = np.int64(words[index, W_LAST_PRICE])
-    if price <= 0 or price > MAX_PRICE_PAISE:
-        return BAD_PRICE
-    place = W_INDEX_PREVIOUS_CLOSE if terms[row, IS_INDEX] else W_PREVIOUS_CLOSE
-    reference = np.int64(words[index, place])
-    if reference == 0:
-        reference = inst[row, LAST]
-    if reference > 0 and (price > reference * PRICE_FACTOR or price * PRICE_FACTOR < reference):
-        return BAD_PRICE
-    if not terms[row, IS_INDEX] and np.uint64(price) % np.uint64(terms[row, TICK_SIZE]) != 0:
-        return OFF_GRID
-    return OK
-
-
-@kernel
-def _grown(words: Words, index: int, terms: Ints, inst: Ints, row: int) -> int:
-    """Shares traded since the last accepted packet; negative: minus the reason to refuse this one."""
-    if terms[row, IS_INDEX]:
-        return 0
-    volume = np.int64(words[index, W_VOLUME])
-    before = inst[row, VOLUME]
-    if not inst[row, STARTED]:
-        before = inst[row, BASELINE]
-        if before < 0 or before > volume:
-            before = max(volume - np.int64(words[index, W_LAST_QUANTITY]), 0)
-    if volume - before > MAX_LEAP and volume > MAX_PRICE_PAISE:
-        return -NEGATIVE_VOLUME
-    if volume < before:
-        inst[row, FALLS] += 1
-        if inst[row, FALLS] < FALLS_TO_RESET:
-            return -VOLUME_FELL
-        before = volume
-    inst[row, VOLUME] = volume
-    return int(volume - before)
 
 
 @kernel
@@ -297,20 +193,20 @@ def _tick(  # noqa: PLR0911 - one reason, one exit
     row = _row_of(table, np.int64(words[index, W_TOKEN]))
     if row < 0:
         return UNKNOWN_TOKEN
-    if _is_repeat(words, index, packets, row):
+    if is_repeat(words, index, packets, row):
         return DUPLICATE
     if clock[WATERMARK_NS] == NO_CLOCK_YET:
         return NO_CLOCK
     second = np.int64(words[index, W_INDEX_EXCHANGE_TIME if terms[row, IS_INDEX] else W_EXCHANGE_TIME])
-    reason = _place(words, index, terms, inst, row, clock, second)
+    reason = place_of(words, index, terms, inst, row, clock, second)
     if reason != OK:
         return reason
-    reason = _price(words, index, terms, inst, row)
+    reason = check_price(words, index, terms, inst, row)
     if reason != OK:
         return reason
     if second < clock[NEXT_S]:
         return LATE
-    grown = _grown(words, index, terms, inst, row)
+    grown = growth(words, index, terms, inst, row)
     if grown < 0:
         return -grown
     if inst[row, FALLS] >= FALLS_TO_RESET:
