@@ -13,8 +13,10 @@ from kitepilot.models.port import Booleans, Floats, ModelError
 #: No opinion before this many labelled rows: six closes of a 50-instrument shard.
 MIN_ROWS = 300
 LEARNING_RATE = 0.005
-#: Scaled features are held inside this many standard deviations: one jump must not throw the weights.
+#: Features are held inside this many standard deviations once `SETTLED_ROWS` told what those are: one jump
+#: must throw neither the weights nor the scale.
 MAX_DEVIATIONS = 6.0
+SETTLED_ROWS = 100
 VERSION = 1
 
 
@@ -46,7 +48,7 @@ class RiverLogistic:
 
     def learn(self, x: Floats, y: Booleans) -> None:
         for values, outcome in zip(x, y, strict=True):
-            named = self._named(values)
+            named = self._held(self._named(values))
             self._scaler.learn_one(named)
             self._regression.learn_one(self._scaled(named), bool(outcome))
             self._rows += 1
@@ -90,6 +92,16 @@ class RiverLogistic:
 
     def _named(self, values: Floats) -> dict[str, float]:
         return dict(zip(self._features, values.tolist(), strict=True))
+
+    def _held(self, named: dict[str, float]) -> dict[str, float]:
+        if self._rows < SETTLED_ROWS:
+            return named
+        means, variances = self._scaler.means, self._scaler.vars
+        held = {}
+        for name, value in named.items():
+            reach = MAX_DEVIATIONS * variances[name] ** 0.5
+            held[name] = min(max(value, means[name] - reach), means[name] + reach)
+        return held
 
     def _scaled(self, named: dict[str, float]) -> dict[str, float]:
         scaled: dict[str, float] = self._scaler.transform_one(named)
