@@ -1,4 +1,4 @@
-"""May a packet in? Repeats, packets of another time, absurd prices and shrunken volume, each by its reason."""
+"""May a packet in? Repeats, packets of another time, absurd prices and shrunken volume, by reason."""
 
 from __future__ import annotations
 
