@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.parser import BytesParser
 from typing import Any, BinaryIO, NamedTuple
 
@@ -33,7 +33,9 @@ def received(stream: BinaryIO, headers: Mapping[str, str]) -> Iterator[bytes]:
     encoding = headers.get("Content-Encoding", "").lower()
     try:
         yield from _decoded(raw, encoding)
-    except (zlib.error, RuntimeError, ValueError) as err:
+    except (RequestError, OSError):
+        raise
+    except Exception as err:  # each decompressor has exceptions of its own
         raise RequestError(
             354, "ZLIB_INFLATE_FAILED", f"the body is not valid {encoding}: {err}", 400
         ) from err
@@ -66,42 +68,34 @@ def _chunk_size(stream: BinaryIO) -> int:
 def _decoded(raw: Iterable[bytes], encoding: str) -> Iterable[bytes]:
     if encoding in ("", "identity"):
         return raw
-    if encoding == "lz4":
-        return _lz4_frames(raw)
-    return _inflated(raw, _decompressor(encoding))
-
-
-def _decompressor(encoding: str) -> Any:
     if encoding == "gzip":
-        return zlib.decompressobj(31)
+        return _frames(raw, lambda: zlib.decompressobj(31))
     if encoding == "deflate":
-        return zlib.decompressobj()
+        return _frames(raw, zlib.decompressobj)
+    if encoding == "lz4":
+        import lz4.frame
+
+        return _frames(raw, lz4.frame.LZ4FrameDecompressor)
     if encoding == "zstd":
         import zstandard
 
-        return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+        return _frames(raw, lambda: zstandard.ZstdDecompressor().decompressobj())
     raise RequestError(48, "NOT_IMPLEMENTED", f"Content-Encoding {encoding} is not supported")
 
 
-def _inflated(raw: Iterable[bytes], decompressor: Any) -> Iterator[bytes]:
-    for chunk in raw:
-        if plain := decompressor.decompress(chunk):
-            yield plain
-
-
-def _lz4_frames(raw: Iterable[bytes]) -> Iterator[bytes]:
-    """lz4 bodies may hold several frames one after another."""
-    import lz4.frame
-
-    frame = lz4.frame.LZ4FrameDecompressor()
+def _frames(raw: Iterable[bytes], new_frame: Callable[[], Any]) -> Iterator[bytes]:
+    """A body may hold several compressed frames one after another; the last one must be whole."""
+    frame, inside = new_frame(), False
     for piece in raw:
         left = piece
         while left:
             if plain := frame.decompress(left):
                 yield plain
-            left = (frame.unused_data or b"") if frame.eof else b""
+            inside, left = not frame.eof, (frame.unused_data or b"") if frame.eof else b""
             if frame.eof:
-                frame = lz4.frame.LZ4FrameDecompressor()
+                frame = new_frame()
+    if inside:
+        raise ValueError("it ends in the middle of a frame")
 
 
 def held(body: Iterable[bytes], start: bytes = b"") -> bytes:
