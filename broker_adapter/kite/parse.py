@@ -19,6 +19,7 @@ from kitepilot.ports import OrderReport, PositionReport, TradeReport
 Row = Mapping[str, Any]
 IST = timedelta(hours=5, minutes=30)
 INTRADAY = "MIS"
+TIME_CHARACTERS = 19
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,7 +91,9 @@ def ist_ns(text: str) -> int:
         RowError: not of that form.
     """
     try:
-        local = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        if len(text) != TIME_CHARACTERS:
+            raise ValueError(text)
+        local = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as err:
         raise RowError(f"time {text!r} is not like 2026-11-20 09:15:00") from err
     return (local - IST - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -1,0 +1,1 @@
+"""The gateway: approved intents in, orders out, the truth about them back. Journal first, then the broker."""

@@ -1,0 +1,261 @@
+"""The gateway process: intents are journaled, sent once, followed to their end, and told.
+
+Killed at any instant it neither loses nor doubles an order: an intent whose outcome was not journaled is
+looked up by its tag in the broker's book and never sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+import uvloop
+
+from broker_adapter.gateway.desk import Change, Desk
+from broker_adapter.gateway.journal import Journal, JournalError
+from broker_adapter.gateway.scribe import Scribe
+from broker_adapter.gateway.submit import Sent, Submitter
+from broker_adapter.gateway.truth import OrderTruthFinder
+from broker_adapter.kite import session
+from broker_adapter.kite.client import BrokerReadError, KiteBroker
+from broker_adapter.kite.clock import VenueClock, WallClock
+from broker_adapter.kite.ticker import Down, Frame, Text, Ticker, Up
+from broker_adapter.kite.wire import ClockSaid, OrderSaid, read_text
+from infra.eventlog import open_log
+from infra.postgres import book
+from infra.postgres.embedded import PostgresError, database_url
+from kitepilot.events import ApprovedIntent, DeadLetter, UndecodableError, decode, encode
+from kitepilot.orders.intents import tag
+from kitepilot.ports import Broker, EventLog, LogError, LogRecord, Unknown
+from kitepilot.run import Run
+from kitepilot.topics import DEAD_LETTER, INTENTS
+
+POLL_S = 0.001
+MAX_INTENTS = 100  # of one poll
+MAX_IN_FLIGHT = 200  # more wait on the log
+FIRST_CLOCK_S = 5.0
+FINISH_S = 12.0  # at the end: for requests on their way and orders still live
+LAST_LOOKS_S = 4.0
+
+
+class Gateway:
+    """One run's way to the broker. `serve` is its whole life."""
+
+    def __init__(self, run: Run, log: EventLog, journal: Journal, broker: Broker) -> None:
+        self._run = run
+        self._log = log
+        self._journal = journal
+        self.clock: VenueClock | WallClock = VenueClock() if run.config.mode == "paper" else WallClock()
+        self.desk = Desk(run.run_id)
+        self._scribe = Scribe(journal, log)
+        settings = run.config.broker
+        self._submitter = Submitter(broker, self.clock, run.config.risk, settings.orders_per_second)
+        self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock)
+        self._ticker = Ticker(
+            settings.ticker_url,
+            settings.api_key,
+            lambda: session.load(run).access_token,
+            idle_timeout_s=settings.idle_timeout_s,
+        )
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._connected = asyncio.Event()
+        self._ready = False
+        self._letter_source = f"gateway-{time.time_ns()}"
+        self._letters = 0
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`; then requests on their way are finished and told. Else raises what ended it."""
+        tasks: list[asyncio.Task[None]] = [
+            asyncio.create_task(self._scribe.run()),
+            asyncio.create_task(self._ticker.run(self._on_frame)),
+            asyncio.create_task(self._work(stopping)),
+        ]
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+            _raise_failure(tasks)
+            if self._ready:
+                await asyncio.wait([tasks[2]], timeout=FINISH_S)
+                await self._finish()
+                _raise_failure(tasks)
+        finally:
+            stop.cancel()
+            for task in [*tasks, *self._in_flight]:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._in_flight, stop, return_exceptions=True)
+            self._submitter.close()
+            self._truth.close()
+            self._scribe.close()
+
+    async def _work(self, stopping: asyncio.Event) -> None:
+        """Take up what an earlier gateway left; then intents until `stopping`, with an eye on the book."""
+        await self._connected.wait()  # orders without ears would be blind
+        await self.clock.reached(1, FIRST_CLOCK_S)
+        start = await self._recover()
+        looking = asyncio.create_task(self._truth.run())
+        self._ready = True
+        try:
+            reading = asyncio.create_task(self._read_intents(start, stopping))
+            await asyncio.wait([reading, looking], return_when=asyncio.FIRST_COMPLETED)
+            _raise_failure([looking])
+            await reading
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _recover(self) -> int:
+        """Take up an earlier gateway's work; returns the offset of the next intent."""
+        progress = self._journal.progress()
+        for file in self._journal.files():
+            self.desk.restore(file)
+        await self._scribe.republish(progress.unpublished)
+        now, wall = self.clock.now(), time.time_ns()
+        lost = [file for file in self.desk.live() if not file.order_id]
+        reason = Unknown("the gateway ended before the outcome was journaled")
+        await self._scribe.write([self.desk.settle(file, reason, now, wall, wall) for file in lost])
+        for file in self.desk.live():
+            file.missing_since, file.missing_wall = now, wall
+        if progress.next_intent is None:
+            return self._run.start_offsets()[INTENTS.name]
+        return progress.next_intent
+
+    async def _read_intents(self, start: int, stopping: asyncio.Event) -> None:
+        reader = self._log.reader({(INTENTS.name, 0): start})
+        try:
+            self._run.mark_ready("gateway")
+            while not stopping.is_set():
+                records = reader.poll(MAX_INTENTS) if len(self._in_flight) < MAX_IN_FLIGHT else []
+                if records:
+                    await self._take(records)
+                else:
+                    await asyncio.sleep(POLL_S)
+        finally:
+            reader.close()
+
+    async def _take(self, records: Sequence[LogRecord]) -> None:
+        """Journal a batch of intents, then send each that is new."""
+        opened: list[Change] = []
+        for record in records:
+            intent = self._intent(record)
+            if intent is not None:
+                change = self.desk.open(intent, tag(intent.intent_id), self.clock.now())
+                if change is not None:
+                    opened.append(change)
+        await self._scribe.write(opened, records[-1].offset + 1)
+        for change in opened:
+            task = asyncio.create_task(self._send(change))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+
+    def _intent(self, record: LogRecord) -> ApprovedIntent | None:
+        """The intent, if it is one of this run that can be named at the broker; else a dead letter."""
+        try:
+            event = decode(record.value)
+            if not isinstance(event, ApprovedIntent):
+                raise UndecodableError(f"{type(event).__name__} among the intents")
+            if event.run_id != self._run.run_id:
+                raise UndecodableError(f"an intent of run {event.run_id!r}")
+            if event.config_hash != self._run.config_hash:
+                raise UndecodableError(f"approved under configuration {event.config_hash!r}, not ours")
+            if event.quantity <= 0:
+                raise UndecodableError(f"quantity {event.quantity}")
+            tag(event.intent_id)
+        except ValueError as err:
+            self._bury(record, str(err))
+            return None
+        return event
+
+    def _bury(self, record: LogRecord, why: str) -> None:
+        letter = DeadLetter(
+            source=self._letter_source,
+            seq=self._letters,
+            event_at=self.clock.now(),
+            reason="undecodable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            count=1,
+            detail=why,
+            payload=record.value,
+        )
+        self._letters += 1
+        self._log.append(DEAD_LETTER.name, [encode(letter, emitted_at=time.time_ns())])
+
+    async def _send(self, change: Change) -> None:
+        file = change.file
+        try:
+            sent = await self._submitter.submit(file.intent, file.tag)
+        except Exception as err:  # ours, not the broker's: nobody knows how far it got
+            sys.stderr.write(f"gateway: {file.tag}: {type(err).__name__}: {err}\n")
+            now = time.time_ns()
+            sent = Sent(Unknown(f"{type(err).__name__}: {err}"), now, now)
+        settled = self.desk.settle(file, sent.outcome, self.clock.now(), sent.replied_at, sent.sent_at)
+        await self._scribe.post([settled])
+        if file.hungry or isinstance(sent.outcome, Unknown):
+            self._truth.hint()
+
+    async def _on_frame(self, frame: Frame) -> None:
+        match frame:
+            case Text(_, text):
+                said = read_text(text)
+                if isinstance(said, ClockSaid):
+                    self.clock.feed(said.session_ns)
+                elif isinstance(said, OrderSaid):
+                    await self._truth.heard(said.row)
+            case Up():
+                self._connected.set()
+                self._truth.hint()  # updates are not replayed after a gap
+            case Down(_, reason):
+                sys.stderr.write(f"gateway: ticker {reason}\n")
+
+    async def _finish(self) -> None:
+        """No new intents: let requests land, then look until nothing is live or time is up."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=FINISH_S)
+        deadline = time.monotonic() + LAST_LOOKS_S
+        while self.desk.live() and time.monotonic() < deadline:
+            try:
+                await self._truth.look()
+            except BrokerReadError as err:
+                sys.stderr.write(f"gateway: last look: {err}\n")
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.wait_for(self._scribe.drain(), FINISH_S)
+
+
+def _raise_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def serve(run: Run, log: EventLog, journal: Journal, broker: Broker) -> None:
+    """The gateway until SIGTERM."""
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    await Gateway(run, log, journal, broker).serve(stopping)
+
+
+def main(run: Run) -> int:
+    """Exit 0 after SIGTERM with everything told; 1 with one line when journal, log or session fail."""
+    try:
+        url = database_url(run)
+        journal = Journal(url, run.run_id)
+        engine = book.engine_of(url)
+        book.begin_run(engine, run)
+        engine.dispose()
+        log = open_log(run)
+        broker = KiteBroker(run)
+        broker.open()
+        try:
+            uvloop.run(serve(run, log, journal, broker))
+        finally:
+            log.close()
+            journal.close()
+    except (PostgresError, JournalError, LogError, session.SessionError, OSError, ValueError) as err:
+        sys.stderr.write(f"gateway: {err}\n")
+        return 1
+    return 0
