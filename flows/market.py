@@ -24,6 +24,7 @@ from flows.connectors import LogSink, LogSource, to_sink
 from flows.connectors.sink import Out
 from flows.run import run_flow
 from kitepilot.events import DecisionParameters
+from kitepilot.kernels.compile import compile_all
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
 from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card
@@ -68,7 +69,9 @@ def read_offline(folder: Path, kind: str) -> Scorer:
             f"cannot read the model {err.filename}: {err.strerror}; run `kitepilot seed`, "
             'or set models.offline to ""'
         ) from err
-    return make_offline(kind, raw, read_card(described, str(card)), FEATURE_NAMES)
+    model = make_offline(kind, raw, read_card(described, str(card)), FEATURE_NAMES)
+    model.score(np.zeros((1, len(FEATURE_NAMES))))  # the first call is the slow one
+    return model
 
 
 def build_pipeline(run: Run) -> MarketPipeline:
@@ -165,8 +168,9 @@ def main(run: Run) -> int:
     """The `market` process of a run."""
     from infra.eventlog import open_log
 
-    build_pipeline(run)  # a bad configuration must fail here, not at the first tick
+    compile_all()
+    pipeline = build_pipeline(run)  # here, so that a bad configuration fails before the first tick
     opener: Callable[[], EventLog] = partial(open_log, run)
     source = LogSource(opener, {(TICKS.name, 0): run.start_offsets()[TICKS.name]})
-    flow = market_flow(source, LogSink(opener), partial(build_pipeline, run), run.folder / COUNTS_FILE)
+    flow = market_flow(source, LogSink(opener), lambda: pipeline, run.folder / COUNTS_FILE)
     return run_flow(flow, run, NAME)

@@ -1,8 +1,8 @@
-"""Microstructure momentum: book and trades lean the same way, and the price has begun to move.
+"""Microstructure momentum: book and trades lean the same way, and the price has not followed yet.
 
 At each 1 s close, per instrument: depth imbalance (five levels) and trade imbalance (10 s, 60 s) must agree
-past their thresholds, the spread be narrow and the last 10 s have moved the same way by a few units of
-volatility; then wish that way for a short while.
+past their thresholds, the spread be narrow, and the move of the last 10 s still small against its volatility;
+then wish that way for a short while. Chasing a move that was already made pays for the bounce.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from kitepilot.strategies.parameters import EXITS, Parameter, settle
 from kitepilot.strategies.port import MarketView, Wish
 
 PARAMETERS: dict[str, Parameter] = {
-    "depth_imbalance": Parameter(0.4, 0.01, 1, "imbalance of five levels, at least"),
+    "depth_imbalance": Parameter(0.6, 0.01, 1, "imbalance of five levels, at least"),
     "trade_imbalance": Parameter(0.7, 0.01, 1, "signed share of the traded volume of 10 s, at least"),
-    "trade_imbalance_60s": Parameter(0.3, 0, 1, "the same over 60 s"),
-    "move_vols": Parameter(1.2, 0, 20, "move of 10 s over the volatility of 10 s, at least"),
-    "min_move_bps": Parameter(10, 0, 200, "smallest move of 10 s worth following"),
+    "trade_imbalance_60s": Parameter(0.45, 0, 1, "the same over 60 s"),
+    "max_move_vols": Parameter(0.2, -20, 20, "move of 10 s that way over the volatility of 10 s, at most"),
     "max_spread_bps": Parameter(6, 0.1, 200, "widest spread it trades"),
     "volume_ratio": Parameter(1.2, 0, 100, "volume of 60 s over its mean, at least"),
     "from_minute": Parameter(10, 1, 375, "first minute of the session it trades in"),
@@ -68,8 +67,7 @@ class MicroMomentum:
             (np.abs(book) >= p["depth_imbalance"])
             & (way * view.feature("trade_imbalance_10s") >= p["trade_imbalance"])
             & (way * view.feature("trade_imbalance_60s") >= p["trade_imbalance_60s"])
-            & (move >= p["min_move_bps"])
-            & (move >= p["move_vols"] * TEN_SECONDS * view.feature("vol_300s"))
+            & (move <= p["max_move_vols"] * TEN_SECONDS * view.feature("vol_300s"))
             & (view.feature("spread") <= p["max_spread_bps"])
             & (view.feature("volume_ratio") >= p["volume_ratio"])
             & (minutes >= p["from_minute"])

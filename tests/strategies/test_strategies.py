@@ -27,7 +27,7 @@ CALM: dict[str, float] = dict.fromkeys(FEATURE_NAMES, 0.0) | {
     "volume_ratio": 2.0,
 }
 STRETCHED = {"vwap_dev": 150.0, "ret_60s": -5.0}
-LEANING = {"imbalance_l5": 0.7, "trade_imbalance_10s": 0.9, "trade_imbalance_60s": 0.6, "ret_10s": 15.0}
+LEANING = {"imbalance_l5": 0.7, "trade_imbalance_10s": 0.9, "trade_imbalance_60s": 0.6}
 
 
 def view(
@@ -85,6 +85,10 @@ def test_a_book_and_trades_that_lean_the_same_way_are_followed() -> None:
 @pytest.mark.parametrize("name", [*LEANING, "volume_ratio"])
 def test_micro_momentum_needs_every_sign(name: str) -> None:
     assert MicroMomentum({}).on_close(view([LEANING | {name: 0.0}], interval_s=1)) == []
+
+
+def test_micro_momentum_does_not_chase_a_move_that_was_made() -> None:
+    assert MicroMomentum({}).on_close(view([LEANING | {"ret_10s": 15.0}], interval_s=1)) == []
 
 
 def test_a_likely_rise_is_bought_and_left_once_when_the_score_falls() -> None:
