@@ -189,4 +189,5 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: the caller stops us
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # under a supervisor Ctrl-C is not for us
+                loop.add_signal_handler(number, stopping.set)

@@ -41,7 +41,7 @@ class SessionClock:
 
     def now(self) -> int:
         """Session time: between what has been played and the end of the slice being played."""
-        if self.state != "running" or self.speed == "max":
+        if self.state != "running":
             return self._floor
         return max(self._floor, min(self._paced(), self._ceiling))
 
@@ -104,7 +104,7 @@ class SessionClock:
                 await asyncio.sleep(0)
                 return until
             await self._sleep(min(ahead, STEP_NS))
-            if ahead > STEP_NS and self._floor < (reached := min(self._paced(), until - 1)):
+            if ahead > STEP_NS and self._floor < (reached := self.now()):
                 self._floor = reached
                 return reached
 
@@ -129,8 +129,9 @@ class SessionClock:
         return machine + int((until - session) / self.speed) - self._machine_ns()
 
     def _paced(self) -> int:
+        if self.speed == "max":
+            return self._floor
         machine, session = self._anchor
-        assert self.speed != "max"
         return session + int((self._machine_ns() - machine) * self.speed)
 
     def _hold(self) -> None:

@@ -7,13 +7,18 @@ import json
 import pytest
 from small_market import ALPHA, BETA, INDEX, MS, OPEN, SESSION, S, SmallMarket, packet
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import connect as connect_client
 
 from broker_adapter.sandbox.feed.port import SLICE_NS
 
 INDEX_PACKET = b"".join(
     number.to_bytes(4) for number in (INDEX.token, 101_00, 102_00, 99_00, 100_00, 100_00, 100, OPEN // S)
 )
+
+
+def connect(url: str):
+    """A client that takes in everything: one that stops reading would hold the session, and its own close."""
+    return connect_client(url, max_queue=None)
 
 
 def one_second() -> SmallMarket:
