@@ -1,0 +1,146 @@
+"""kill -9 of a real gateway process at the worst moments: orders at the exchange equal the intents."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Floor, await_true
+
+from infra.postgres import book
+from kitepilot.events import ApprovedIntent, Filled, OrderUpdated
+from kitepilot.run import RUN_FOLDER_VARIABLE
+from kitepilot.topics import SESSION
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+#: A gateway that kills itself at a named moment of the n-th order; otherwise the real process.
+SUICIDAL = """
+import os, signal, sys
+from broker_adapter.gateway import main, journal
+from broker_adapter.kite.client import KiteBroker
+from kitepilot import run as runs
+
+moment, victim = sys.argv[1], int(sys.argv[2])
+count = 0
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def counted(original, before, wanted=lambda *_: True):
+    def wrapped(self, *values, **named):
+        global count
+        hit = False
+        if wanted(*values):
+            hit = count == victim
+            count += 1
+        if hit and before:
+            die()
+        result = original(self, *values, **named)
+        if hit:
+            die()
+        return result
+    return wrapped
+
+if moment in ("before_send", "after_send"):
+    KiteBroker.submit = counted(KiteBroker.submit, moment == "before_send")
+if moment == "after_fill_journaled":
+    with_fills = lambda changes, *_: any(c.fills for c in changes)
+    journal.Journal.write = counted(journal.Journal.write, False, with_fills)
+if moment == "after_intent_journaled":
+    opening = lambda changes, *_: any(l.journaled.kind == "submitting" for c in changes for l in c.lines)
+    journal.Journal.write = counted(journal.Journal.write, False, opening)
+sys.exit(main.main(runs.current()))
+"""
+
+
+def start(floor: Floor, script: Path, moment: str = "never", victim: int = 0) -> subprocess.Popen[bytes]:
+    floor.run.ready_file("gateway").unlink(missing_ok=True)
+    environment = {**os.environ, RUN_FOLDER_VARIABLE: str(floor.run.folder)}
+    return subprocess.Popen([sys.executable, str(script), moment, str(victim)], env=environment)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "suicidal_gateway.py"
+    path.write_text(SUICIDAL)
+    return path
+
+
+def ended(floor: Floor, intents: list[ApprovedIntent]) -> bool:
+    told = [e for e in floor.read(SESSION.name) if isinstance(e, OrderUpdated)]
+    return {i.intent_id for i in intents} <= {u.intent_id for u in told if u.status.terminal}
+
+
+def assert_the_books_agree(floor: Floor, intents: list[ApprovedIntent], sent: set[str]) -> None:
+    rows = floor.exchange.orders_of(intents)
+    tags = [row["tag"][:18] for row in rows]
+    assert len(tags) == len(set(tags)), "an intent was sent twice"
+    assert sent <= set(tags), "an intent was lost"
+    engine = book.engine_of(floor.run.config.storage.database_url)
+    orders = book.booked_orders(engine, floor.run.run_id)
+    booked = {(f.order_id, f.trade_id): f.quantity for f in book.booked_fills(engine, floor.run.run_id)}
+    lines, told_lines = book.event_count(engine, floor.run.run_id)
+    engine.dispose()
+    assert {o.intent_id: o.filled_quantity for o in orders if o.order_id} == {
+        row["tag"][:18]: row["filled_quantity"] for row in rows
+    }
+    events = [e for e in floor.read(SESSION.name) if isinstance(e, OrderUpdated | Filled)]
+    by_seq: dict[int, object] = {}
+    for event in events:
+        plain = (type(event), event.intent_id, getattr(event, "trade_id", getattr(event, "status", "")))
+        assert by_seq.setdefault(event.seq, plain) == plain, "one number, two stories"
+    assert sorted(by_seq) == list(range(told_lines)), "a number is missing on the session topic"
+    assert lines >= told_lines
+    told_fills = {(e.order_id, e.trade_id): e.quantity for e in events if isinstance(e, Filled)}
+    assert told_fills == booked
+
+
+@pytest.mark.parametrize(
+    ("moment", "victim", "arrives"),
+    [
+        ("after_intent_journaled", 0, False),
+        ("before_send", 1, False),
+        ("after_send", 2, True),
+        ("after_fill_journaled", 1, True),
+    ],
+)
+def test_no_order_is_lost_or_doubled(
+    floor: Floor, script: Path, moment: str, victim: int, arrives: bool
+) -> None:
+    intents = [floor.intent(n) for n in range(6)]
+    doomed = start(floor, script, moment, victim)
+    await_true(floor.run.ready_file("gateway").exists)
+    for intent in intents[:4]:
+        floor.send(intent)
+        time.sleep(0.05)
+    assert doomed.wait(30) == -signal.SIGKILL
+    floor.send(*intents[4:])
+    again = start(floor, script)
+    await_true(lambda: ended(floor, intents), 60)
+    again.terminate()
+    assert again.wait(30) == 0
+    certain = {i.intent_id for i in (intents if arrives else intents[4:])}
+    assert_the_books_agree(floor, intents, certain)
+
+
+def test_a_second_gateway_of_a_run_waits_for_the_first_and_sends_nothing(floor: Floor, script: Path) -> None:
+    first = start(floor, script)
+    await_true(floor.run.ready_file("gateway").exists)
+    second = start(floor, script)
+    intent = floor.intent()
+    floor.send(intent)
+    await_true(lambda: ended(floor, [intent]))
+    assert second.poll() is None
+    assert not floor.run.ready_file("gateway").exists(), "the second must not be ready beside the first"
+    first.terminate()
+    assert first.wait(30) == 0
+    await_true(floor.run.ready_file("gateway").exists)
+    second.terminate()
+    assert second.wait(30) == 0
+    assert_the_books_agree(floor, [intent], {intent.intent_id})
