@@ -110,6 +110,8 @@ class RecordedMarket:
         last = max(self.session.close_at, int(self._sent[-1]) + 1)
         play = cut(self._chunks(shares, self._sent[~index]), first, last, start_at)
         indices, index_sent = self._order[index], self._sent[index]
+        if not len(indices):
+            yield from play
         for one in play:
             low, high = np.searchsorted(index_sent, [one.until - SLICE_NS, one.until])
             yield one if low == high else one._replace(raw=self._index_packets(indices[low:high]))
@@ -215,10 +217,13 @@ def _count(recording: Recording, session: calendar.Session) -> Counts:
         other_day=int((~today & (session_days(at_s) != 0)).sum()),
         before_open=int((today & (clock < session.open_at)).sum()),
         after_close=int((today & (clock >= session.close_at)).sum()),
-        falling_volume=int(
-            (same & traded & np.r_[False, traded[:-1]] & (np.diff(volume, prepend=0) < 0)).sum()
-        ),
+        falling_volume=_falls(recording.code[traded], volume[traded]),
     )
+
+
+def _falls(code: npt.NDArray[np.int64], volume: npt.NDArray[np.int64]) -> int:
+    """Rows whose volume is below that of the symbol's row before."""
+    return int(((np.diff(code) == 0) & (np.diff(volume) < 0)).sum())
 
 
 def _latest_stamp(recording: Recording) -> npt.NDArray[np.int64]:
