@@ -1,0 +1,191 @@
+"""The ingester between a WebSocket server and the real log: order kept, nothing dropped, faults buried."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_ticker_frames import FULL, INFY, container
+from websockets.asyncio.server import ServerConnection, serve
+
+from broker_adapter import ingest
+from broker_adapter.ingest import Ingester
+from broker_adapter.kite.session import Session, save
+from infra.eventlog import open_log
+from kitepilot import config as configuration
+from kitepilot.events import DeadLetter, decode
+from kitepilot.market.ticks import KIND_CLOCK, KIND_FEED, RECORD_BYTES, read_own_record, records
+from kitepilot.ports import EventLog, LogError
+from kitepilot.run import Run
+from kitepilot.topics import DEAD_LETTER, TICKS, TOPICS
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+def clock(at: int) -> str:
+    return json.dumps({"type": "message", "data": f"clock {at}"})
+
+
+def tick(volume: int) -> bytes:
+    return container(FULL[:16] + volume.to_bytes(4, "big") + FULL[20:])
+
+
+@contextlib.asynccontextmanager
+async def ingesting(
+    handler: Handler, folder: Path, mode: str = "paper"
+) -> AsyncIterator[tuple[Run, EventLog, Ingester]]:
+    async with serve(handler, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = configuration.build({"mode": mode, "broker": {"ticker_url": url, "idle_timeout_s": 2.0}})
+        run = Run("r", folder / "runs" / "r", config)
+        run.folder.mkdir(parents=True)
+        save(run, Session(api_key="kitepilot_paper", access_token="t", user_id="u", login_time=""))
+        log = open_log(run)
+        log.create_topics(TOPICS)
+        house = Ingester(run, log, [INFY])
+        stopping = asyncio.Event()
+        serving = asyncio.create_task(house.serve(stopping))
+        try:
+            yield run, log, house
+        finally:
+            stopping.set()
+            await asyncio.wait_for(serving, 20)
+            log.close()
+
+
+def messages(log: EventLog, topic: str) -> list[bytes]:
+    reader = log.reader({(topic, 0): 0})
+    try:
+        return [record.value for record in reader.poll(100_000)]
+    finally:
+        reader.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_ticks_and_clock_keep_their_order_and_none_is_missing(tmp_path: Path) -> None:
+    count = 2_000
+
+    async def handler(socket: ServerConnection) -> None:
+        for number in range(count):
+            await socket.send(tick(number))
+            await socket.send(clock(number + 1))
+        await socket.wait_closed()
+
+    async with ingesting(handler, tmp_path) as (run, log, house):
+        await until(lambda: house.counts.clocks == count)
+        assert run.ready_file("ingest").exists()
+    told = []
+    for message in messages(log, TICKS.name):
+        record = records(message)[0]
+        if record["packet"]["token"]:
+            told.append(("tick", int(record["packet"]["volume"])))
+        else:
+            kind, at, _, _ = read_own_record(message)
+            told += [("clock", at)] if kind == KIND_CLOCK else []
+    expected = [pair for n in range(count) for pair in (("tick", n), ("clock", n + 1))]
+    assert told == expected
+    counts = json.loads((run.folder / ingest.COUNTS_FILE).read_bytes())
+    assert (counts["ticks"], counts["clocks"], counts["session_at"]) == (count, count, count)
+
+
+async def test_the_feed_going_down_and_up_has_a_place_in_the_order(tmp_path: Path) -> None:
+    connections = 0
+
+    async def handler(socket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await socket.recv()
+        await socket.recv()  # subscribed
+        await socket.send(clock(connections))
+        if connections == 1:
+            await socket.close()
+        await socket.wait_closed()
+
+    async with ingesting(handler, tmp_path) as (_, log, house):
+        await until(lambda: house.counts.clocks == 2)
+        assert (house.counts.connects, house.counts.reconnects) == (2, 1)
+    own = [read_own_record(m) for m in messages(log, TICKS.name)]
+    assert [(kind, at, text.split()[:1]) for kind, at, _, text in own] == [
+        (KIND_FEED, 0, ["up"]), (KIND_CLOCK, 1, []), (KIND_FEED, 1, ["down"]), (KIND_FEED, 1, ["up"]),
+        (KIND_CLOCK, 2, []),
+    ]  # fmt: skip
+
+
+async def test_a_poisoned_frame_is_buried_with_its_bytes_and_the_day_goes_on(tmp_path: Path) -> None:
+    poison = [container(FULL)[:-3], container(FULL[:99]), b"\0\1"]
+
+    async def handler(socket: ServerConnection) -> None:
+        for frame in poison:
+            await socket.send(frame)
+        await socket.send("{broken")
+        await socket.send('{"type":"error","data":"too many instruments"}')
+        await socket.send(tick(7))
+        await socket.send(clock(9))
+        await socket.wait_closed()
+
+    async with ingesting(handler, tmp_path) as (_, log, house):
+        await until(lambda: house.counts.clocks == 1)
+        assert (house.counts.connects, house.counts.server_errors, house.counts.bad_frames) == (1, 1, 4)
+    letters = [decode(value) for value in messages(log, DEAD_LETTER.name)]
+    assert all(isinstance(letter, DeadLetter) and letter.reason == "bad_frame" for letter in letters)
+    assert [letter.payload for letter in letters if isinstance(letter, DeadLetter)] == [
+        poison[0], FULL[:99], poison[2], b"{broken",
+    ]  # fmt: skip
+    assert [letter.seq for letter in letters] == [0, 1, 2, 3]
+
+
+async def test_live_time_is_the_machines_and_keeps_running_without_ticks(tmp_path: Path) -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    async with ingesting(handler, tmp_path, "live") as (_, log, house):
+        await until(lambda: house.counts.clocks >= 5)
+    times = [at for kind, at, _, _ in map(read_own_record, messages(log, TICKS.name)) if kind == KIND_CLOCK]
+    gaps = np.diff(times) / 1e9
+    assert (gaps >= 0.09).all()
+
+
+async def test_a_frame_larger_than_a_message_is_split_between_records(tmp_path: Path) -> None:
+    packets = ingest.MESSAGE_RECORDS + 10
+
+    async def handler(socket: ServerConnection) -> None:
+        await socket.send(container(*[FULL] * packets))
+        await socket.wait_closed()
+
+    async with ingesting(handler, tmp_path) as (_, log, house):
+        await until(lambda: house.counts.ticks == packets)
+    sizes = [len(m) // RECORD_BYTES for m in messages(log, TICKS.name)]
+    assert sizes == [1, ingest.MESSAGE_RECORDS, 10]  # the first is the feed coming up
+
+
+class FullDisk:
+    """A log that takes nothing any more."""
+
+    def append(self, topic: str, values: object, **_: object) -> int:
+        raise LogError("no space left in the log's folder")
+
+
+async def test_a_log_that_fails_ends_the_process_with_its_reason(tmp_path: Path) -> None:
+    config = configuration.build({"broker": {"ticker_url": "ws://127.0.0.1:9"}})
+    run = Run("r", tmp_path / "runs" / "r", config)
+    run.folder.mkdir(parents=True)
+    with pytest.raises(LogError, match="no space left"):
+        await asyncio.wait_for(Ingester(run, FullDisk(), [INFY]).serve(asyncio.Event()), 10)  # type: ignore[arg-type]
+
+
+def test_without_an_instruments_file_the_process_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run("r", tmp_path, configuration.Config())
+    assert ingest.main(run) == 1
+    assert "instruments.csv" in capsys.readouterr().err
