@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
-from small_market import ALPHA, BETA, INDEX, MS, OPEN, SESSION, S, SmallMarket, packet
+from small_market import ALPHA, BETA, DAY, INDEX, MS, OPEN, SESSION, S, SmallMarket, ist, packet
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as connect_client
 
 from broker_adapter.sandbox.feed.port import SLICE_NS
+from broker_adapter.sandbox.feed.synthetic import SyntheticMarket
 
 INDEX_PACKET = b"".join(
     number.to_bytes(4) for number in (INDEX.token, 101_00, 102_00, 99_00, 100_00, 100_00, 100, OPEN // S)
@@ -178,3 +180,29 @@ def test_more_than_three_thousand_instruments_give_an_error_frame_and_the_socket
             pass
         assert json.loads(frame)["type"] == "error"
         assert venue.until(lambda state: state["subscribed_tokens"] > 0)["subscribed_tokens"] == 3000
+
+
+@pytest.mark.slow
+def test_a_client_that_does_not_read_holds_the_session_and_loses_nothing(sandbox):
+    market = SyntheticMarket(DAY, seed=5)
+    venue = sandbox(market)
+    tokens = [row.token for row in market.instruments]
+    stood: list[int] = []
+
+    def stands(state) -> bool:
+        """Session time was the same, far from the end, thirty times in a row."""
+        stood.append(state["session_time_ns"])
+        return stood[-1] > OPEN and len(set(stood[-30:])) == 1 and len(stood) > 30
+
+    with connect_client(venue.ticker_url(venue.login()), max_queue=1) as socket:
+        subscribe(venue, socket, "full", tokens)
+        venue.start()
+        venue.ack(SESSION.close_at)
+        assert venue.until(stands, timeout_s=30)["session_time_ns"] < ist("14:00")
+        half_past_ten = ist("10:30")
+        frames = watch(socket, half_past_ten)
+        got = b"".join(body for f in frames if isinstance(f, bytes) for body in bodies(f))
+        socket.socket.close()  # a client that vanishes does not hold the session for ever
+    sent = itertools.takewhile(lambda piece: piece.until <= half_past_ten, market.slices())
+    assert got == b"".join(piece.packets.tobytes() for piece in sent)
+    assert venue.until(lambda state: state["sockets"] == 0)
