@@ -15,6 +15,7 @@ from string import Template
 
 HERE = Path(__file__).parent
 CREDENTIALS = "credentials.json"
+PASSWORD_VARIABLE = "KITEPILOT_CLICKHOUSE_PASSWORD"  # noqa: S105 - a name, not a password
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ def known_credentials(folder: Path) -> dict[str, str]:
             f"{path} is damaged ({err}); delete it, a new one is made at the next start"
         ) from err
     return {str(name): str(password) for name, password in known.items()}
+
+
+def password(folder: Path, name: str) -> str:
+    """`$KITEPILOT_CLICKHOUSE_PASSWORD_<NAME>`, else `$KITEPILOT_CLICKHOUSE_PASSWORD`, else the file's."""
+    given = os.environ.get(f"{PASSWORD_VARIABLE}_{name.upper()}") or os.environ.get(PASSWORD_VARIABLE)
+    return given or known_credentials(folder).get(name, "")
 
 
 def _write_private(path: Path, text: str) -> None:

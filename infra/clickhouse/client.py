@@ -13,7 +13,6 @@ from kitepilot.run import Run
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-PASSWORD_VARIABLE = "KITEPILOT_CLICKHOUSE_PASSWORD"  # noqa: S105 - a name, not a password
 CONNECT_WAIT_S = 20.0
 _PAUSE_S = 0.1
 
@@ -68,16 +67,13 @@ def connect(
         except DatabaseError as err:
             raise ClickHouseUnreachableError(
                 f"ClickHouse at {url} refuses account {role!r}: {_first_line(err)}; "
-                f"check ${PASSWORD_VARIABLE}"
+                f"check ${accounts.PASSWORD_VARIABLE}"
             ) from err
 
 
 def password(run: Run, role: str) -> str:
-    """The password of one account: environment first, then the embedded server's file."""
-    given = os.environ.get(f"{PASSWORD_VARIABLE}_{role.upper()}") or os.environ.get(PASSWORD_VARIABLE)
-    if given is not None:
-        return given
-    return accounts.known_credentials(accounts.folder_of(run.home)).get(role, "")
+    """The password of one account, by the rule the embedded server follows too."""
+    return accounts.password(accounts.folder_of(run.home), role)
 
 
 def _first_line(err: Exception) -> str:

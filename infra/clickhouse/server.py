@@ -17,10 +17,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from infra.clickhouse import accounts
 from kitepilot.run import Run
+
+if TYPE_CHECKING:
+    from infra.clickhouse.protocol import Server
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +71,8 @@ def serve(folder: Path, port: int, run: Run) -> None:
 
     with held(folder):
         try:
-            passwords = accounts.credentials(folder)
+            accounts.credentials(folder)
+            passwords = {name: accounts.password(folder, name) for name in accounts.ACCOUNTS}
         except ValueError as err:
             raise StartError(str(err)) from err
         config = accounts.write_engine_files(folder, run.config.storage.clickhouse_database)
@@ -117,18 +122,18 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
-def stop_on_signals(server: object) -> None:
+def stop_on_signals(server: Server) -> None:
     """SIGTERM and SIGINT end `serve_forever` (from another thread: it waits for the loop to notice)."""
 
     def stop(*_: object) -> None:
-        threading.Thread(target=server.shutdown, daemon=True).start()  # type: ignore[attr-defined]
+        threading.Thread(target=server.shutdown, daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
 
 
-def await_idle(server: object) -> None:
+def await_idle(server: Server) -> None:
     """Let running requests end, for at most `DRAIN_S`."""
     deadline = time.monotonic() + DRAIN_S
-    while server.active and time.monotonic() < deadline:  # type: ignore[attr-defined]
+    while server.active and time.monotonic() < deadline:
         time.sleep(0.02)

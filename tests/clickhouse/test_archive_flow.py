@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import start, wait_until
-from messages import SECOND, samples, tick_message
+from archive_messages import SECOND, samples, tick_message
+from clickhouse_process import start, wait_until
 
 from flows.archive import Archive, open_archive, start_of
 from infra.clickhouse import book
@@ -259,7 +259,7 @@ def _lag(log: EventLog, run: Run) -> int:
 
 
 def test_without_a_clickhouse_the_archive_says_so_in_one_line(tmp_path: Path) -> None:
-    from conftest import free_port, new_run
+    from clickhouse_process import free_port, new_run
 
     from infra.clickhouse.client import ClickHouseUnreachableError
 

@@ -27,7 +27,7 @@ import zstandard
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.external import ExternalData
-from conftest import new_run
+from clickhouse_process import new_run
 
 from infra.clickhouse.client import connect, password
 from kitepilot.run import Run

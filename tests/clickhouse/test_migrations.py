@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import new_run
+from clickhouse_process import new_run
 
 from infra.clickhouse.client import connect
 from infra.clickhouse.event_rows import SHAPES

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from conftest import SERVE, free_port, new_run, start, wait_until
+from clickhouse_process import SERVE, free_port, new_run, start, wait_until
 
 from infra.clickhouse.client import ClickHouseUnreachableError, connect
 from infra.clickhouse.migrate import migrate
@@ -47,6 +47,22 @@ def test_an_address_elsewhere_is_refused(tmp_path: Path) -> None:
     ended = attempt(new_run(tmp_path, "http://0.0.0.0:18123"))
     assert ended.returncode == 1
     assert "only on loopback" in ended.stderr
+
+
+def test_a_password_from_the_environment_holds_for_server_and_client_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITEPILOT_CLICKHOUSE_PASSWORD", "everyone's")
+    monkeypatch.setenv("KITEPILOT_CLICKHOUSE_PASSWORD_OWNER", "the owner's")
+    run = new_run(tmp_path, f"http://127.0.0.1:{free_port()}")
+    server = start(run, SERVE, "clickhouse")
+    for role in ("owner", "api"):
+        assert connect(run, role, database="default").ping()
+    monkeypatch.delenv("KITEPILOT_CLICKHOUSE_PASSWORD_OWNER")
+    with pytest.raises(ClickHouseUnreachableError, match="refuses account 'owner'"):
+        connect(run, "owner", database="default")
+    server.terminate()
+    assert server.wait(20) == 0
 
 
 def test_acknowledged_rows_survive_kill_9_and_a_second_server_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
-from conftest import new_run
+from clickhouse_process import new_run
 
 from infra.clickhouse.client import connect
 
