@@ -71,9 +71,9 @@ CONFIG = configuration.build(
                     "volume_ratio": 0.0,
                     "max_spread_bps": 100,
                     "from_minute": 1,
-                    "cooldown_s": 3,
+                    "cooldown_s": 20,
                 },
-                "score_follower": {"entry_score": 0.02, "exit_score": 0.0, "from_minute": 1, "cooldown_s": 0},
+                "score_follower": {"from_minute": 1},
             }
         },
         "risk": {
