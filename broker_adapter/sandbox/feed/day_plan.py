@@ -18,11 +18,11 @@ DAY_MINUTES: Final = 375.0
 #: (minutes after the open of a 375-minute day, level): smiles as measured, see docs/reference
 # fmt: off
 _VOLUME = (
-    (0, 3.4), (5, 2.6), (15, 1.75), (30, 1.3), (60, 1.08), (90, 0.98), (120, 0.9), (150, 0.86),
-    (180, 0.78), (225, 0.76), (270, 0.78), (300, 0.85), (330, 1.2), (345, 1.45), (360, 1.45), (375, 1.6),
+    (0, 2.7), (5, 2.1), (15, 1.5), (30, 1.22), (60, 1.06), (90, 0.99), (120, 0.93), (150, 0.9),
+    (180, 0.85), (225, 0.84), (270, 0.86), (300, 0.92), (330, 1.15), (345, 1.3), (360, 1.25), (375, 1.35),
 )
 _VOLATILITY = (
-    (0, 2.6), (5, 1.9), (15, 1.45), (30, 1.2), (60, 1.05), (120, 0.92), (200, 0.85), (270, 0.88),
+    (0, 3.4), (5, 2.4), (15, 1.75), (30, 1.35), (60, 1.05), (120, 0.92), (200, 0.85), (270, 0.88),
     (330, 1.0), (360, 1.1), (375, 1.15),
 )
 # fmt: on
@@ -133,7 +133,7 @@ def _traits(
     steps = facts[:, kernel.CLOSE_STEP] - facts[:, kernel.OPEN_STEP]
     traits = np.empty((len(closes), kernel.TRAITS))
     traits[:, kernel.SIGMA] = cast.sigma
-    traits[:, kernel.BETA] = cast.beta * 2.9e-4 / np.sqrt(60.0)
+    traits[:, kernel.BETA] = cast.beta * 2.3e-4 / np.sqrt(60.0)
     traits[:, kernel.SPREAD] = np.maximum(cast.spread_bps * 1e-4 * closes, 0.8 * ticks)
     traits[:, kernel.TRADE_SIZE] = cast.turnover_paise / closes / (steps * activity * TRADE_SHARE)
     traits[:, kernel.TOUCH] = np.maximum(cast.touch_paise / closes, 2.0)

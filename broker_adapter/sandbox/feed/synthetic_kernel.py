@@ -41,7 +41,8 @@ _S11, _S16, _S27, _S30, _S31, _S32, _S48 = (np.uint64(k) for k in (11, 16, 27, 3
 _LOW16 = np.uint64(0xFFFF)
 _ROOT3 = 1.7320508075688772
 
-DUPLICATE_CHANCE = 0.05
+DUPLICATE_CHANCE = 0.065
+QUIET_START_NS = 1_000_000_000  # nothing before clients have seen a clock
 
 
 @njit(cache=True)
@@ -67,6 +68,8 @@ def advance(
                 continue
             _seek(stream, key, i, step)
             now = t0 + step * step_ns + np.int64(_uniform(stream) * step_ns)
+            if now - t0 < QUIET_START_NS:
+                continue
             if step < facts[i, OPEN_STEP]:
                 emit = _pre_open(stream, i, step, now, dt, traits, facts, floats, ints, words[count])
             else:
@@ -139,15 +142,15 @@ def _continuous(stream, i, step, now, dt, common, shock, traits, facts, floats, 
 @njit(cache=True)
 def _move(stream, i, dt, common, shock, heat, traits, facts, floats, ints):
     state = floats[i]
-    state[SLOW] += -state[SLOW] * dt / 1500.0 + 0.30 * np.sqrt(2.0 * dt / 1500.0) * _normal(stream)
+    state[SLOW] += -state[SLOW] * dt / 1500.0 + 0.35 * np.sqrt(2.0 * dt / 1500.0) * _normal(stream)
     state[FAST] += -state[FAST] * dt / 75.0 + 0.45 * np.sqrt(2.0 * dt / 75.0) * _normal(stream)
     if shock != 0.0:
         state[FAST] = min(state[FAST] + 1.0, 2.0)
     state[IMBALANCE] += -state[IMBALANCE] * dt / 6.0 + np.sqrt(2.0 * dt / 6.0) * _normal(stream)
     state[LIQUIDITY] += -state[LIQUIDITY] * dt / 300.0 + 0.35 * np.sqrt(2.0 * dt / 300.0) * _normal(stream)
     sigma = traits[i, SIGMA] * heat * _growth(state[SLOW] + state[FAST])
-    state[PRESSURE] += -state[PRESSURE] * dt / 15.0 + 1.1 * sigma * np.sqrt(dt) * _normal(stream)
-    move = sigma * (np.sqrt(dt) * _normal(stream) + 0.10 * dt * state[IMBALANCE])
+    state[PRESSURE] += -state[PRESSURE] * dt / 15.0 + 0.75 * sigma * np.sqrt(dt) * _normal(stream)
+    move = sigma * (np.sqrt(dt) * _normal(stream) + 0.13 * dt * state[IMBALANCE])
     move += traits[i, BETA] * common * heat + shock
     if ints[i, VOLUME] > 0:
         vwap = ints[i, TURNOVER] / ints[i, VOLUME]
@@ -160,7 +163,7 @@ def _move(stream, i, dt, common, shock, heat, traits, facts, floats, ints):
 def _trade(stream, i, now, pace, traits, facts, floats, ints):
     """A trade against the quote that was shown before this step's."""
     state, book = floats[i], ints[i]
-    chance = 0.5 + 0.07 * state[SIGN] + 0.12 * min(max(state[IMBALANCE], -2.0), 2.0)
+    chance = 0.5 + 0.02 * state[SIGN] + 0.06 * min(max(state[IMBALANCE], -2.0), 2.0)
     state[SIGN] = 1.0 if _uniform(stream) < chance else -1.0
     quantity = traits[i, TRADE_SIZE] * pace * _growth(1.1 * _normal(stream) + 0.6 * state[FAST] - 0.7)
     book[LAST_QUANTITY] = max(np.int64(quantity * (0.05 + 0.5 * _uniform(stream))), 1)
@@ -180,7 +183,7 @@ def _trade(stream, i, now, pace, traits, facts, floats, ints):
 def _quote(stream, i, traits, facts, floats, ints):
     """The new best bid and ask, on the grid: wider when volatile or illiquid."""
     state, tick = floats[i], facts[i, TICK]
-    width = traits[i, SPREAD] * _growth(0.45 * (state[SLOW] + state[FAST]) + state[LIQUIDITY])
+    width = traits[i, SPREAD] * _growth(0.4 * (state[SLOW] + state[FAST]) + state[LIQUIDITY])
     width *= 0.5 + _uniform(stream)
     middle = state[PRICE] * (1.0 + state[PRESSURE]) + 0.15 * width * state[IMBALANCE]
     bid = np.int64((middle - 0.5 * width) / tick + 0.5)
@@ -199,10 +202,10 @@ def _depth(stream, i, traits, facts, floats, ints, row):
     for side in range(2):
         price = ints[i, BID] if side == 0 else ints[i, ASK]
         direction = -tick if side == 0 else tick
-        lean = 0.35 * state[IMBALANCE] if side == 0 else -0.35 * state[IMBALANCE]
+        lean = 0.5 * state[IMBALANCE] if side == 0 else -0.5 * state[IMBALANCE]
         for level in range(5):
             k = SIZES + 5 * side + level
-            state[k] = 0.6 * state[k] + 0.8 * _normal(stream)
+            state[k] = 0.8 * state[k] + 0.6 * _normal(stream)
             size = (
                 traits[i, TOUCH] * (1.0 + 0.5 * level) * _growth(0.9 * state[k] + thin + lean / (1.0 + level))
             )

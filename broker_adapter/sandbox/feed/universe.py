@@ -75,7 +75,7 @@ def make_cast(seed: int, session: date, count: int) -> Cast:
     auction = rng.random(MAX_INSTRUMENTS)[:count] < 0.6
     rank = rng.permutation(MAX_INSTRUMENTS)[:count] / MAX_INSTRUMENTS  # 0 most traded
     quiet = (np.arange(count) % 12 == 7) & ~auction
-    spread = 1.1 + 2.2 * rank + 0.6 * rng.random(MAX_INSTRUMENTS)[:count]
+    spread = 0.8 + 1.5 * rank + 0.4 * rng.random(MAX_INSTRUMENTS)[:count]
     walk = generator(seed, 2, session.toordinal()).normal(0.0, 0.03, MAX_INSTRUMENTS)[:count]
     closes = np.maximum(np.rint(base * (1.0 + np.clip(walk, -0.2, 0.2)) * 100.0), 1_000).astype(np.int64)
     instruments = tuple(
@@ -84,12 +84,12 @@ def make_cast(seed: int, session: date, count: int) -> Cast:
     )
     return Cast(
         instruments=instruments,
-        sigma=(6.3 + 3.4 * rng.random(MAX_INSTRUMENTS)[:count]) * 1e-4 / np.sqrt(60.0),
+        sigma=(3.4 + 2.0 * rng.random(MAX_INSTRUMENTS)[:count]) * 1e-4 / np.sqrt(60.0),
         beta=0.6 + 0.8 * rng.random(MAX_INSTRUMENTS)[:count],
         turnover_paise=np.where(quiet, 0.02, 1.0) * 3e9 * 100.0 * 10.0 ** (-1.3 * rank),
         activity=np.where(quiet, 0.06, 1.15 - 0.5 * rank),
         spread_bps=np.where(quiet, spread * 4.0, spread),
-        touch_paise=np.where(quiet, 0.2, 1.0) * 100.0 * 250_000.0 * 10.0 ** (-0.8 * rank),
+        touch_paise=np.where(quiet, 0.2, 1.0) * 100.0 * 420_000.0 * 10.0 ** (-0.8 * rank),
         quiet=quiet,
     )
 
