@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Floor, await_true
+from trading_floor import Floor, await_true
 
 from infra.postgres import book
 from kitepilot.events import ApprovedIntent, Filled, OrderUpdated

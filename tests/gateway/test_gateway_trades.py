@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
-from conftest import Floor
+from trading_floor import Floor
 
 from broker_adapter.gateway.journal import Journal
 from broker_adapter.gateway.main import Gateway
@@ -255,18 +255,19 @@ def _below(floor: Floor, intent: ApprovedIntent) -> int:
     return away - away % instrument.tick_size_paise
 
 
-async def test_intents_reach_the_wire_within_the_aim(floor: Floor) -> None:
+async def test_an_intent_is_on_the_wire_within_milliseconds_of_being_appended(floor: Floor) -> None:
     intents = [floor.intent(n) for n in range(40)]
-    async with gateway(floor):
+    broker = KiteBroker(floor.run)
+    broker.open()
+    async with gateway(floor, broker):
         await until(lambda: floor.run.ready_file("gateway").exists())
         for intent in intents:
             floor.send(intent)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.06)
         await until(ended(floor, *intents), 30)
     delays = sorted(_delays_ms(floor, intents))
-    assert delays[int(len(delays) * 0.95)] < 100, (
-        delays
-    )  # 20 ms on a quiet machine; CI machines are not quiet
+    # The aim is a p95 of 20 ms on a quiet machine; the median also holds on one that is not.
+    assert delays[len(delays) // 2] < 20, delays
 
 
 def _delays_ms(floor: Floor, intents: list[ApprovedIntent]) -> list[float]:
