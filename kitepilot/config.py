@@ -33,7 +33,7 @@ class SessionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     date: str = "2026-11-20"
     speed: float | str = 120.0
-    max_lead_s: float = 20.0  # paper: session time may run this far ahead of the decision flow
+    max_lead_s: float = 15.0  # paper: session time may run this far ahead of the decision flow
 
 
 class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -57,11 +57,20 @@ def _clear_errors() -> Iterator[None]:
     from kitepilot.cli.supervise import SupervisionError
     from kitepilot.cli.watch import StalledError
     from kitepilot.market.calendar import CalendarError
+    from kitepilot.models.port import ModelError
     from kitepilot.ports import LogError
 
     try:
         yield
-    except (ConfigError, UserError, SupervisionError, StalledError, LogError, CalendarError) as err:
+    except (
+        ConfigError,
+        UserError,
+        SupervisionError,
+        StalledError,
+        LogError,
+        CalendarError,
+        ModelError,
+    ) as err:
         _fail(str(err))
     except OSError as err:
         if err.errno != 28:  # ENOSPC

@@ -16,9 +16,9 @@ from kitepilot.cli.opening import SOURCE, Exchange
 from kitepilot.cli.report import EquityCurve, ist_clock, rupees
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
-from kitepilot.topics import DECISIONS
+from kitepilot.topics import DECISIONS, INTENTS, ORDERS
 
-POLL_S = 0.02
+POLL_S = 0.003
 STATE_EVERY_S = 0.5
 PLAIN_EVERY_S = 10.0
 ORDER_PATIENCE_NS = 10_000_000_000  # session time may not run further past an order without an outcome
@@ -61,14 +61,17 @@ class Follower:
     """Reads `decisions`, acknowledges session time to the exchange, feeds the meter."""
 
     def __init__(self, run: Run, log: EventLog, exchange: Exchange, meter: Meter) -> None:
-        self._reader = log.reader({(DECISIONS.name, 0): run.start_offsets()[DECISIONS.name]})
+        starts = run.start_offsets()
+        self._reader = log.reader({(t.name, 0): starts[t.name] for t in (DECISIONS, INTENTS, ORDERS)})
+        self._outstanding: dict[str, int] = {}  # intent id -> event_at, until its order is final
+        self._final: set[str] = set()  # a final word may be read before its intent; at most one a day's order
         self._exchange = exchange
         self._meter = meter
         self._acked = 0
         self._held_since = 0.0
         self._state_at = 0.0
         self._moved_at = time.monotonic()
-        self._last_seq = -1
+        self._last: dict[str, int] = {}
         self.watch = Watch()
 
     def step(self) -> None:
@@ -76,8 +79,8 @@ class Follower:
         records = self._reader.poll(5000)
         for record in records:
             event = e.decode(record.value)
-            if event.seq > self._last_seq:
-                self._last_seq = event.seq
+            if event.seq > self._last.get(event.source, -1):
+                self._last[event.source] = event.seq
                 self._fold(event)
         self._acknowledge()
         if time.monotonic() - self._state_at > STATE_EVERY_S:
@@ -98,6 +101,12 @@ class Follower:
             self._moved_at = time.monotonic()
         elif isinstance(event, e.StateChanged):
             self.watch.trading_state = event.state.value
+        elif isinstance(event, e.ApprovedIntent):
+            if event.intent_id not in self._final:
+                self._outstanding[event.intent_id] = event.event_at
+        elif isinstance(event, e.OrderJournaled) and event.status.terminal:
+            self._final.add(event.intent_id)
+            self._outstanding.pop(event.intent_id, None)
 
     def _acknowledge(self) -> None:
         """Session time is released as far as the decisions have come, unless an order waits too long."""
