@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import os
+import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
-from trading_floor import Floor
+from trading_floor import Floor, await_true
 
 from broker_adapter.gateway.journal import Journal
-from broker_adapter.gateway.main import Gateway
+from broker_adapter.gateway.main import Gateway, main
 from broker_adapter.kite.client import KiteBroker
 from infra.postgres import book
+from kitepilot import config as configuration
 from kitepilot.events import (
     ApprovedIntent,
     DeadLetter,
@@ -283,3 +288,30 @@ def _delays_ms(floor: Floor, intents: list[ApprovedIntent]) -> list[float]:
             (floor.run.run_id,),
         ).fetchall()
     return [(at_us * 1_000 - appended[name]) / 1e6 for name, at_us in rows]
+
+
+def test_the_process_trades_until_sigterm_and_ends_cleanly(floor: Floor) -> None:
+    intent = floor.intent()
+    floor.send(intent)
+
+    def stop_when_done() -> None:
+        await_true(floor.run.ready_file("gateway").exists)
+        await_true(ended(floor, intent))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopper = threading.Thread(target=stop_when_done)
+    stopper.start()
+    assert main(floor.run) == 0
+    stopper.join()
+    assert len(floor.exchange.orders_of([intent])) == 1
+
+
+def test_without_a_database_or_a_login_the_process_says_what_is_missing(
+    floor: Floor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (floor.run.folder / "session.json").unlink()
+    assert main(floor.run) == 1
+    assert "a login is needed" in capsys.readouterr().err
+    homeless = dataclasses.replace(floor.run, config=configuration.Config())
+    assert main(homeless) == 1
+    assert "no embedded PostgreSQL" in capsys.readouterr().err

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import queue
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -189,3 +193,51 @@ def test_without_an_instruments_file_the_process_says_so(
     run = Run("r", tmp_path, configuration.Config())
     assert ingest.main(run) == 1
     assert "instruments.csv" in capsys.readouterr().err
+
+
+def test_the_process_ingests_until_sigterm_and_writes_its_counts(tmp_path: Path) -> None:
+    served = threading.Event()
+
+    async def handler(socket: ServerConnection) -> None:
+        await socket.send(tick(1))
+        await socket.send(clock(1))
+        await socket.wait_closed()
+
+    async def venue(ready: queue.Queue[int], done: asyncio.Event) -> None:
+        async with serve(handler, "127.0.0.1", 0) as server:
+            ready.put(server.sockets[0].getsockname()[1])
+            await done.wait()
+
+    ready: queue.Queue[int] = queue.Queue()
+    loop = asyncio.new_event_loop()
+    done = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(venue(ready, done)))
+    thread.start()
+    config = configuration.build({"broker": {"ticker_url": f"ws://127.0.0.1:{ready.get(timeout=10)}"}})
+    run = Run("r", tmp_path / "runs" / "r", config)
+    run.folder.mkdir(parents=True)
+    save(run, Session(api_key="kitepilot_paper", access_token="t", user_id="u", login_time=""))
+    (run.folder / "instruments.csv").write_text(CSV)
+    open_log(run).create_topics(TOPICS)
+
+    def stop_when_written() -> None:
+        while not served.wait(0.02):
+            if run.ready_file("ingest").exists() and len(messages(open_log(run), TICKS.name)) >= 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    stopper = threading.Thread(target=stop_when_written)
+    stopper.start()
+    assert ingest.main(run) == 0
+    served.set()
+    stopper.join()
+    loop.call_soon_threadsafe(done.set)
+    thread.join()
+    loop.close()
+    assert json.loads((run.folder / ingest.COUNTS_FILE).read_bytes())["ticks"] == 1
+
+
+CSV = (
+    "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,"
+    "instrument_type,segment,exchange\n408065,1594,INFY,INFOSYS,0,,0,0.1,1,EQ,NSE,NSE\n"
+)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from infra.postgres import binaries
 from infra.postgres.cluster import SOCKET_PATH_LIMIT, Places
-from infra.postgres.embedded import PostgresError, Server, database_url, server_url
+from infra.postgres.embedded import PostgresError, Server, database_url, main, server_url
 from kitepilot import config as configuration
 from kitepilot.run import RUN_FOLDER_VARIABLE, Run
 
@@ -178,3 +179,32 @@ def test_after_a_kill_of_the_supervised_process_the_next_one_takes_over(tmp_path
     assert scalar(database_url(run), "SELECT count(*) FROM runs") == 1
     again.terminate()
     assert again.wait(20) == 0
+
+
+def test_the_process_serves_in_the_foreground_until_sigterm(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop_when_ready() -> None:
+        await_true(run.ready_file("postgres").exists)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopper = threading.Thread(target=stop_when_ready)
+    stopper.start()
+    try:
+        assert main(run) == 0
+    finally:
+        stopper.join()
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_home_in_use_ends_the_process_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with Server(tmp_path):
+            assert main(run_in(tmp_path)) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.startswith("postgres: another KitePilot already runs")
