@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from kitepilot.cli import processes as table
 from kitepilot.cli.preflight import findings
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
+from kitepilot.market import calendar
+from kitepilot.orders import charges
 from kitepilot.run import Run
 
 
@@ -25,9 +28,28 @@ def require_clean(config: Config, home: Path) -> None:
     Raises:
         ConfigError: the first failing check with its remedy.
     """
+    require_market(config)
     for finding in findings(config, home):
         if not finding.ok:
             raise ConfigError(f"{finding.check}: {finding.detail}; {finding.remedy}")
+
+
+def require_market(config: Config) -> None:
+    """Refuse a day that cannot be traded or a recording that cannot be played, before anything starts.
+
+    Raises:
+        CalendarError: the date is closed or unknown. ConfigError: no charge rates, or an unusable feed.
+    """
+    from broker_adapter.sandbox.feed import FeedError, open_feed
+
+    day = date.fromisoformat(config.session.date)
+    calendar.session(day)
+    try:
+        charges.rates_on(day)
+        if config.mode == "paper":
+            open_feed(config)
+    except (charges.ChargesError, FeedError) as err:
+        raise ConfigError(str(err)) from err
 
 
 def refuse_second(supervisor: Supervisor) -> None:

@@ -257,6 +257,24 @@ def ticks(
     Console().print(table)
 
 
+market = typer.Typer(no_args_is_help=True, help="The synthetic market and its likeness to recorded ones.")
+app.add_typer(market, name="market")
+
+
+@market.command()
+def compare(
+    shared: Annotated[
+        Path | None, typer.Option(help="Folder of recordings; $KITEPILOT_SHARED without.")
+    ] = None,
+    session: SessionOption = None,
+) -> None:
+    """Print statistics of the synthetic market beside those of recorded sessions (minutes of work)."""
+    from broker_adapter.sandbox.feed import calibration
+
+    arguments = [*(["--shared", str(shared)] if shared else []), *(["--date", session] if session else [])]
+    raise typer.Exit(calibration.main(arguments))
+
+
 @app.command("config")
 def show_config(config: ConfigOption = None) -> None:
     """Print the whole configuration with every default filled in, and its hash."""

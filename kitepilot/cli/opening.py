@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import secrets
@@ -23,12 +22,13 @@ from kitepilot.cli import processes as table
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
-from kitepilot.market.instruments import Instrument, parse_instruments
+from kitepilot.market.instruments import parse_instruments, with_closing_auction
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import TICKS, TOPICS
 
 API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
+INDICES = "INDICES"  # segment: watched, never traded
 KEPT_RUNS = 3
 SOURCE = "cli"
 
@@ -78,7 +78,6 @@ def start_stores(run: Run, supervisor: Supervisor) -> EventLog:
 def prepare_stores(run: Run) -> EventLog:
     """Bring the schemas up to date, write the run's row, note where this run begins on each topic."""
     from infra.clickhouse.migrate import migrate as migrate_clickhouse
-
     from infra.eventlog import open_log
     from infra.postgres.embedded import database_url
     from infra.postgres.migrate import migrate
@@ -162,9 +161,11 @@ def decision_parameters(run: Run, exchange: Exchange) -> e.DecisionParameters:
     """Instruments with their dated cutoffs, limits, sizing: all that a decision may depend on."""
     session = calendar.session(date.fromisoformat(run.config.session.date))
     auction = {int(row["token"]) for row in exchange.get("/admin/instruments") if row["closing_auction"]}
+    listed = parse_instruments((run.folder / "instruments.csv").read_bytes())
+    watched = tuple(i for i in listed if i.tradable or i.segment == INDICES)
     terms = tuple(
-        calendar.terms(session, _with_auction(instrument, instrument.token in auction))
-        for instrument in parse_instruments((run.folder / "instruments.csv").read_bytes())
+        calendar.terms(session, instrument)
+        for instrument in with_closing_auction(watched, frozenset(auction))
     )
     parameters = e.DecisionParameters(
         session_date=run.config.session.date,
@@ -177,10 +178,6 @@ def decision_parameters(run: Run, exchange: Exchange) -> e.DecisionParameters:
     )
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
     return parameters
-
-
-def _with_auction(instrument: Instrument, closing_auction: bool) -> Instrument:
-    return dataclasses.replace(instrument, closing_auction=closing_auction)
 
 
 def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:

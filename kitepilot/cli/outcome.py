@@ -156,14 +156,16 @@ def conclude(
     proof = reconcile.prove(run, log, exchange, tape.open_after_cutoff)
     trips = tape.trips()
     counts = _counts(run)
-    ticks = int(exchange.get("/admin/state")["ticks_sent"])
+    venue = exchange.get("/admin/state")
+    ticks = int(venue["ticks_sent"])
     totals = proof.totals
     won = sum(gross > 0 for _, gross in trips.results)
     result: dict[str, Any] = {
         "run_id": run.run_id,
         "mode": run.config.mode,
         "session": run.config.session.date,
-        "feed": run.config.market.feed or f"synthetic market, seed {run.config.market.seed}",
+        "feed": venue["feed"],
+        "depth": venue["depth"],
         "log": run.config.log.kind,
         "config_hash": run.config_hash,
         "interrupted": interrupted,
@@ -216,7 +218,9 @@ def _counts(run: Run) -> dict[str, int]:
     for name in ("ingest_counts.json", "market_counts.json"):
         path = run.folder / name
         if path.exists():
-            merged |= {k: v for k, v in json.loads(path.read_text()).items() if isinstance(v, int)}
+            found = json.loads(path.read_text())
+            found |= found.pop("counts", {})
+            merged |= {k: v for k, v in found.items() if isinstance(v, int) and k != "event_at"}
     return merged
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from kitepilot import events as e
 from kitepilot.cli import books
 from kitepilot.cli.books import Book, Fill, Totals
 from kitepilot.cli.opening import Exchange
@@ -170,11 +169,12 @@ def archive_book(run: Run) -> Book:
 
 def fold_totals(run: Run, log: EventLog) -> Totals:
     """A fresh fold of the run's `session` log through the decision flow's own function."""
+    from kitepilot.risk.admission import admitted
     from kitepilot.risk.refold import fold_all, summary
 
     start = run.start_offsets()[SESSION.name]
     tape = Tape(log, SESSION.name, start, log.end_offset(SESSION.name))
-    state, _ = fold_all(event for event in tape if isinstance(event, e.SessionEvent))
+    state, _ = fold_all(admitted(tape.values()))
     if state is None:
         return Totals(0, None, 0, 0, 0, 0, 0, 0, 0)
     s = summary(state)

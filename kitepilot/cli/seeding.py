@@ -11,7 +11,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from kitepilot.cli.seed import seed
 from kitepilot.cli.watch import stderr_console
 from kitepilot.config import Config
-from kitepilot.models.loading import artifact_name, card_name
 
 FIRST_DAYS = 3
 
@@ -38,10 +37,19 @@ def train(config: Config, home: Path, days: int) -> dict[str, Any]:
     return made
 
 
-def ensure_models(config: Config, home: Path, say: Callable[[str], None]) -> None:
-    """Train the first model when the configuration names one and there is none."""
-    kind = config.models.offline
-    if not kind or all((home / "models" / name(kind)).exists() for name in (artifact_name, card_name)):
-        return
-    say(f"no {kind} model yet: training the first one on {FIRST_DAYS} earlier synthetic days")
-    train(config, home, FIRST_DAYS)
+def ensure_models(config: Config, home: Path, say: Callable[[str], None]) -> str:
+    """The model a day needs: trained now unless the artifact of the same specification is there.
+
+    It is trained on the market of the default seed, whatever seed the day itself has. Returns its id, empty
+    when the configuration names no model.
+    """
+    if not config.models.offline:
+        return ""
+    seeded = seed(
+        home,
+        FIRST_DAYS,
+        Config().market.seed,
+        lambda text, share: say(f"first model: {text}") if share else None,
+        config=config,
+    )
+    return str(seeded["model_id"])

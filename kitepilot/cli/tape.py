@@ -26,6 +26,11 @@ class Tape:
 
     def __iter__(self) -> Iterator[e.AnyEvent]:
         """Events in order; a producer's repetitions after a restart are counted and left out."""
+        for value in self.values():
+            yield from self._decode(value)
+
+    def values(self) -> Iterator[bytes]:
+        """Every record as it was written, repetitions and rubbish included."""
         reader = self.log.reader({(self.topic, 0): self.start})
         try:
             while self.start + self.read < self.end:
@@ -33,7 +38,7 @@ class Tape:
                     if record.offset >= self.end:
                         return
                     self.read += 1
-                    yield from self._decode(record.value)
+                    yield record.value
         finally:
             reader.close()
 

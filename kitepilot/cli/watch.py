@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -198,7 +199,7 @@ def command(log: EventLog, seq: int, at: int, name: str, argument: str = "") -> 
         source=SOURCE,
         seq=seq,
         event_at=at,
-        command_id=f"cli-{seq}",
+        command_id=f"cli-{os.getpid()}-{time.time_ns()}",
         command=name,
         argument=argument,
         by="cli",
