@@ -85,6 +85,7 @@ def test_a_home_whose_path_is_too_long_for_a_socket_still_works(tmp_path: Path) 
         assert not socket.is_relative_to(home)
         assert len(os.fsencode(socket)) < SOCKET_PATH_LIMIT
         assert socket.stat().st_mode & 0o777 == 0o700
+    assert not socket.exists(), "nothing of ours stays in the temporary folder"
 
 
 def test_a_folder_closed_to_everyone_else_is_no_obstacle(tmp_path: Path) -> None:
