@@ -79,7 +79,10 @@ class Follower:
         """One round: read, acknowledge, refresh, show. Never longer than a few milliseconds of work."""
         records = self._reader.poll(5000)
         for record in records:
-            event = e.decode(record.value)
+            try:
+                event = e.decode(record.value)
+            except e.UndecodableError:
+                continue  # the archive keeps it with its bytes
             if event.seq > self._last.get(event.source, -1):
                 self._last[event.source] = event.seq
                 self._fold(event)
@@ -114,10 +117,8 @@ class Follower:
         account = self.watch.account
         if account is None or account.event_at <= self._acked:
             return
-        waiting = (
-            account.oldest_working_at and account.event_at - account.oldest_working_at > ORDER_PATIENCE_NS
-        )
-        if waiting:
+        oldest = min(self._outstanding.values(), default=account.event_at)
+        if account.event_at - oldest > ORDER_PATIENCE_NS:
             self._held_since = self._held_since or time.monotonic()
             if time.monotonic() - self._held_since < HOLD_AT_MOST_S:
                 return
