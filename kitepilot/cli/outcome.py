@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -177,6 +178,8 @@ def conclude(
         "orders": totals.orders,
         "fills": totals.fills,
         "unlinked_orders": proof.unlinked_orders,
+        "messages": proof.logged,
+        "messages_archived": proof.archived,
         "ticks": ticks,
         "ticks_per_s": round(ticks / traded_s, 1),
         "traded_in_s": round(traded_s, 1),
@@ -220,7 +223,7 @@ def _counts(run: Run) -> dict[str, int]:
         if path.exists():
             found = json.loads(path.read_text())
             found |= found.pop("counts", {})
-            merged |= {k: v for k, v in found.items() if isinstance(v, int) and k != "event_at"}
+            merged |= {k: v for k, v in found.items() if isinstance(v, int) and v and not k.endswith("_at")}
     return merged
 
 
@@ -246,9 +249,12 @@ def _by_strategy(tape: DayTape, trips: Trips) -> list[dict[str, Any]]:
 def show(console: Console, result: dict[str, Any]) -> None:
     """The day for a person at a terminal."""
     heads = result["reconciliation"]["heads"]
-    table = Table(*heads, title=f"Reconciliation of {result['run_id']}", title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(
+        *heads, title=f"Reconciliation of {result['run_id']}", title_justify="left", box=SIMPLE_HEAD
+    )
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "left" if column is table.columns[0] else "right"
     for row in result["reconciliation"]["rows"]:
         table.add_row(*map(str, row))
     console.print(table)
@@ -269,7 +275,7 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
     t, s = result["tick_to_signal_ms"], result["signal_to_enqueued_ms"]
     return [
         "",
-        f"Session            {result['session']}, {result['feed']}",
+        f"Market             {result['feed']}",
         f"P&L                ₹{rupees(result['gross_pnl_paise'])} before charges, "
         f"₹{rupees(result['charges_paise'])} charges, [b]₹{rupees(result['net_pnl_paise'])} net[/b]",
         f"Trades             {result['orders']} orders, {result['fills']} fills, "
@@ -277,6 +283,7 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
         f"Signals            {result['signals']}; denied: {denials}",
         f"Ticks              {result['ticks']:,} in {result['traded_in_s']:.0f} s "
         f"({result['ticks_per_s']:,.0f}/s); dead letters: {dead}",
+        f"Messages           {result['messages']:,} in the log, {result['messages_archived']:,} archived",
         f"Tick to signal     p50 {t['p50']}  p95 {t['p95']}  p99 {t['p99']} ms",
         f"Signal to enqueued p50 {s['p50']}  p95 {s['p95']}  p99 {s['p99']} ms",
         f"Decisions          {result['decisions_hash'][:16]}  config {result['config_hash']}",

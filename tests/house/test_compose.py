@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
+from infra.clickhouse.accounts import ACCOUNTS
 from kitepilot import config as configuration
 from kitepilot.cli import processes
 from kitepilot.cli.main import app
@@ -128,6 +129,12 @@ def test_alert_rules_name_metrics_that_the_api_exposes() -> None:
     metrics = (ROOT / "api" / "metrics.py").read_text()
     for name in re.findall(r"kitepilot_(\w+?)(?:_total)?[{\[)]", rules):
         assert name in metrics, name
+
+
+def test_every_role_of_the_archive_is_a_user_of_the_server() -> None:
+    users = (ROOT / "infra" / "compose" / "clickhouse-users.xml").read_text()
+    for role in ACCOUNTS:
+        assert f"<{role}>" in users, role
 
 
 def test_stateful_services_have_health_checks_and_volumes() -> None:

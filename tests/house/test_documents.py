@@ -19,7 +19,7 @@ def code_of(page: str, language: str) -> str:
 
 def test_the_strategy_of_the_guide_buys_the_laggard() -> None:
     namespace: dict[str, Any] = {}
-    exec(code_of("docs/how-to/write-a-strategy.md", "python"), namespace)  # noqa: S102 our own page
+    exec(code_of("docs/how-to/write-a-strategy.md", "python"), namespace)
     strategy = namespace["BuyTheDip"]({"lag_bps": 30.0})
     assert set(strategy.requires) <= set(FEATURE_NAMES)
     features = np.full((3, len(FEATURE_NAMES)), np.nan)
