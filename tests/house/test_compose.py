@@ -137,6 +137,12 @@ def test_every_role_of_the_archive_is_a_user_of_the_server() -> None:
         assert f"<{role}>" in users, role
 
 
+def test_every_process_of_ours_is_healthy_only_when_it_does_its_work() -> None:
+    for name, service in OURS.items():
+        if service["command"][1] == "run":
+            assert service["healthcheck"]["test"][-1].endswith(f"/ready/{service['command'][2]}"), name
+
+
 def test_stateful_services_have_health_checks_and_volumes() -> None:
     for name in ("redpanda", "postgres", "clickhouse", "superset", "prometheus", "grafana"):
         assert "healthcheck" in SERVICES[name], name
