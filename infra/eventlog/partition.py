@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.eventlog.bounds import MAX_POLL_BYTES
+from infra.eventlog.checkpoints import ENTRY_BYTES, Checkpoints
 from infra.eventlog.segment import (
     Segment,
     Tail,
@@ -164,6 +165,7 @@ class Appender:
         self._partition = partition
         self._lock = threading.Lock()
         self._segment: Segment | None = None
+        self._checkpoints = Checkpoints()
 
     def append(self, entries: Sequence[tuple[bytes, bytes]]) -> int:
         """Write (key, value) entries, all or nothing, at consecutive offsets; returns the first one."""
@@ -172,6 +174,7 @@ class Appender:
                 segment = self._newest()
                 first = segment.append(entries, time.time_ns(), self._partition.max_bytes)
                 if first is not None:
+                    self._count(segment, entries)
                     return first
                 self._roll(segment)
             raise self._lost()
@@ -194,9 +197,14 @@ class Appender:
 
     def close(self) -> None:
         with self._lock:
+            self._checkpoints.close()
             if self._segment is not None:
                 self._segment.close()
                 self._segment = None
+
+    def _count(self, segment: Segment, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        written = sum(len(value) + ENTRY_BYTES for _, value in entries)
+        self._checkpoints.count(written, segment, lambda: self._partition.open(segment.base, read_only=False))
 
     def _newest(self) -> Segment:
         if self._segment is None:

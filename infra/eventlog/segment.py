@@ -84,6 +84,7 @@ class Segment:
         try:
             self._database.execute(f"PRAGMA synchronous={synchronous}")
             self._database.execute("PRAGMA cache_size=-1024")
+            self._database.execute("PRAGMA wal_autocheckpoint=0")  # see `checkpoints`
             if read_only:
                 self._database.execute("PRAGMA query_only=1")
             (self._floor_ns,) = self._database.execute("SELECT floor_ns FROM origin").fetchone()
@@ -150,6 +151,15 @@ class Segment:
             self._roll_back()
             raise
         return old or tail.sealed
+
+    def checkpoint(self) -> int:
+        """Move what is committed from the write-ahead log into the file, holding nobody up.
+
+        Returns the length of the write-ahead log in pages. The next append starts it over if nothing was
+        appended meanwhile.
+        """
+        _, logged, _ = self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(logged)
 
     def close(self) -> None:
         self._database.close()

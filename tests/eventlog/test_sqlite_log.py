@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.eventlog import checkpoints
 from infra.eventlog import partition as partition_module
+from infra.eventlog.bounds import MIB
 from infra.eventlog.segment import DAY_NS, Segment, list_bases, segment_path
 from infra.eventlog.sqlite_log import DURABLE_TOPICS, SqliteLog
 from kitepilot.ports import LogError, LogRecord
@@ -222,3 +225,31 @@ def test_file_that_is_not_a_segment_is_reported_with_its_folder(log: SqliteLog, 
 
 def test_topics_that_money_depends_on_are_synced_at_each_commit() -> None:
     assert {topic.name for topic in TOPICS if topic.retention > timedelta(days=30)} == DURABLE_TOPICS
+
+
+# --- the write-ahead log --------------------------------------------------------------------------------
+
+
+def test_the_write_ahead_log_stays_short_while_a_day_is_appended_and_read(
+    log: SqliteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY_BYTES", MIB)
+    monkeypatch.setattr(checkpoints, "LONGEST_BYTES", 4 * MIB)
+    reader = log.reader({(TOPIC.name, 0): 0})
+    file = segment_path(tmp_path / "log" / f"{TOPIC.name}-0", 0)
+    ahead = file.with_name(f"{file.name}-wal")
+    longest, count = 0, 600
+    for number in range(count):
+        log.append(TOPIC.name, [number.to_bytes(4) * 25_000])
+        longest = max(longest, ahead.stat().st_size)
+    read = [record.value[:4] for _ in range(count) for record in reader.poll(1)]
+    reader.close()
+    assert read == [number.to_bytes(4) for number in range(count)]
+    assert longest < 12 * MIB  # of 60 MB appended without a pause
+
+
+def test_a_checkpoint_under_way_does_not_outlive_its_log(log: SqliteLog) -> None:
+    for _ in range(50):
+        log.append(TOPIC.name, [bytes(200_000)])
+    log.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "checkpoint"]
