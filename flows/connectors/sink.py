@@ -1,5 +1,8 @@
 """Flow -> event log: events are stamped, encoded and handed on at once, and durable before an epoch commits.
 
+Somebody waits for an order; nobody for a bar. So the `URGENT` topics of a batch are written first, each in
+its own transaction, before the rest is even encoded.
+
 A `FixedPartitionedSink`, because its `snapshot` is part of the commit: an epoch whose appends did not all
 reach the log is not committed and is run again. So delivery is at least once: after a crash up to one
 epoch is written again, with the same (source, seq), which consumers drop.
@@ -17,10 +20,12 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from kitepilot.events import AnyEvent, encode
 from kitepilot.ports import EventLog, LogError
+from kitepilot.topics import INTENTS, SESSION
 
 Out = tuple[str, AnyEvent]  # (topic, event)
 
 PART = "log"
+URGENT = (INTENTS.name, SESSION.name)
 
 
 class LogSinkPart(StatefulSinkPartition[Out, None]):
@@ -31,6 +36,13 @@ class LogSinkPart(StatefulSinkPartition[Out, None]):
         self._writer = log.writer()
 
     def write_batch(self, values: list[Out]) -> None:
+        for urgent in URGENT:
+            self._hand_on([value for value in values if value[0] == urgent])
+        self._hand_on([value for value in values if value[0] not in URGENT])
+
+    def _hand_on(self, values: list[Out]) -> None:
+        if not values:
+            return
         emitted_at = time.time_ns()
         for topic, event in values:
             self._writer.append(topic, encode(event, emitted_at=emitted_at))
@@ -51,7 +63,7 @@ class LogSinkPart(StatefulSinkPartition[Out, None]):
 class LogSink(FixedPartitionedSink[Out, None]):
     """Takes `(key, (topic, event))`; use `to_sink`, which keys them. Partition 0 of each topic is written.
 
-    Order within a topic is kept. Of one batch, topics are written in order of first appearance.
+    Order within a topic is kept. Of one batch, `URGENT` topics go first, the others in order of appearance.
     """
 
     def __init__(self, open_log: Callable[[], EventLog]) -> None:
