@@ -74,6 +74,36 @@ class LabelQueue:
             self._waiting.append((at, rows, np.frombuffer(last, dtype=np.int64)))
 
 
+class Lessons:
+    """Matured rows that the online model has yet to learn, in their order; at most one close of them."""
+
+    def __init__(self) -> None:
+        self._x: Floats = np.empty((0, 0))
+        self._y: Booleans = np.empty(0, dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self._y)
+
+    def give(self, matured: Matured) -> None:
+        """Replace what is left: the caller has taken it."""
+        self._x, self._y = matured.x, matured.y
+
+    def take(self, rows: int) -> tuple[Floats, Booleans]:
+        """The next `rows` rows, fewer at the end."""
+        x, y = self._x[:rows], self._y[:rows]
+        self._x, self._y = self._x[rows:], self._y[rows:]
+        return x, y
+
+    def snapshot(self) -> list[Any]:
+        """Plain data: F, rows' bytes, labels' bytes."""
+        return [self._x.shape[1], self._x.tobytes(), self._y.tobytes()]
+
+    def restore(self, saved: list[Any]) -> None:
+        width, x, y = saved
+        self._y = np.frombuffer(y, dtype=bool)
+        self._x = np.frombuffer(x, dtype=np.float64).reshape(len(self._y), width)
+
+
 def _mature(seen_at: int, x: Floats, then_paise: Integers, now_paise: Integers) -> Matured | None:
     usable = (then_paise > 0) & (now_paise > 0) & np.isfinite(x).all(axis=1)
     rows = np.flatnonzero(usable).astype(np.int64)
