@@ -32,6 +32,7 @@ def apply_filled(state: DeskState, fill: Filled) -> bool:
         return False
     value = fill.quantity * fill.price_paise
     before = order.filled_paise if order is not None else 0
+    state.valuation = None
     state.ledger = state.ledger.add_fill(charge_rates(state), fill.side, before, value)
     state.fills += 1
     if order is None:

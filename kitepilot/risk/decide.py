@@ -93,6 +93,7 @@ def _mark(state: DeskState, event: Marked) -> list[records.Decided]:
     )
     for token, *quote in columns:
         state.quotes[token] = Quote(*quote)
+    state.valuation = None
     return [*_guard_loss(state), *exits.leave_due(state, state.now), records.account(state)]
 
 

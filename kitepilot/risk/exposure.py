@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from kitepilot.events import Purpose, Side
-from kitepilot.orders.charges import Charges, Rates, rates_on
-from kitepilot.risk.state import DeskOrder, DeskState
+import msgspec
+
+from kitepilot.events import Purpose
+from kitepilot.orders.charges import Rates, brokerage, rates_on
+from kitepilot.risk.state import DeskOrder, DeskState, Valuation
 
 
 def instrument_exposure_paise(state: DeskState, token: int) -> int:
@@ -17,13 +19,12 @@ def instrument_exposure_paise(state: DeskState, token: int) -> int:
 
 def gross_exposure_paise(state: DeskState) -> int:
     """All positions at their marks plus what all unfinished entries may still add."""
-    held = sum(state.position(token).exposure_paise(state.mark(token)) for token in state.holdings)
-    return held + sum(_entering_paise(order) for order in state.working.values())
+    return valued(state).exposure_paise + sum(_entering_paise(order) for order in state.working.values())
 
 
 def unrealised_paise(state: DeskState) -> int:
     """Profit of the open positions at their marks, before charges."""
-    return sum(state.position(token).unrealised_paise(state.mark(token)) for token in state.holdings)
+    return valued(state).unrealised_paise
 
 
 def charge_rates(state: DeskState) -> Rates:
@@ -40,16 +41,41 @@ def loss_paise(state: DeskState) -> int:
 
     Negative when the day has earned. Each position is taken to leave in one order.
     """
-    return -(state.realised_paise + unrealised_paise(state) - _charges_when_closed(state).total_paise)
+    value = valued(state)
+    return value.closing_charges_paise - state.realised_paise - value.unrealised_paise
 
 
-def _charges_when_closed(state: DeskState) -> Charges:
+def valued(state: DeskState) -> Valuation:
+    """The open positions at the marks. Every entry asks for it; it is worked out once per change."""
+    if state.valuation is None:
+        state.valuation = _value(state)
+    return state.valuation
+
+
+def _value(state: DeskState) -> Valuation:
     rates, ledger = charge_rates(state), state.ledger
+    bought = sold = unrealised = 0
+    fees = ledger.brokerage
     for token in state.holdings:
-        position = state.position(token)
-        side = Side.SELL if position.quantity > 0 else Side.BUY
-        ledger = ledger.add_fill(rates, side, 0, position.exposure_paise(state.mark(token)))
-    return ledger.charges(rates)
+        position, mark = state.position(token), state.mark(token)
+        exposure = position.exposure_paise(mark)
+        unrealised += position.unrealised_paise(mark)
+        fees += brokerage(rates, exposure)
+        if position.quantity > 0:
+            sold += exposure
+        else:
+            bought += exposure
+    closed = msgspec.structs.replace(
+        ledger,
+        bought_paise=ledger.bought_paise + bought,
+        sold_paise=ledger.sold_paise + sold,
+        brokerage=fees,
+    )
+    return Valuation(
+        exposure_paise=bought + sold,
+        unrealised_paise=unrealised,
+        closing_charges_paise=closed.charges(rates).total_paise,
+    )
 
 
 def _entering_paise(order: DeskOrder) -> int:

@@ -103,6 +103,14 @@ class Rate(msgspec.Struct, kw_only=True):
         self.in_second, self.in_minute, self.in_day = in_second + 1, in_minute + 1, in_day + 1
 
 
+class Valuation(msgspec.Struct, frozen=True, kw_only=True):
+    """Open positions at the marks, in paise: sums that stand until a quote or a position changes."""
+
+    exposure_paise: int
+    unrealised_paise: int
+    closing_charges_paise: int  # of the whole day, were every position closed now in one order each
+
+
 class DeskState(msgspec.Struct, kw_only=True):
     """The account of one run as its session log tells it."""
 
@@ -134,6 +142,7 @@ class DeskState(msgspec.Struct, kw_only=True):
     stuck: set[int] = msgspec.field(default_factory=set)  # tokens open after their continuous close
     strangers: int = 0  # fills of orders this fold does not remember sending
     gaps: int = 0  # sequence numbers that never came
+    valuation: Valuation | None = None  # None: to be worked out, see `exposure.valued`
 
     def position(self, token: int) -> Position:
         return self.positions.get(token, FLAT)

@@ -25,6 +25,7 @@ from kitepilot.market.calendar import ist_ns
 from kitepilot.orders.charges import ExecutedOrder, charges_for
 from kitepilot.risk.admission import admit, admitted
 from kitepilot.risk.decide import decide
+from kitepilot.risk.exposure import valued
 from kitepilot.risk.refold import fold_all, summary
 from kitepilot.risk.state import RECENT_ORDERS, load, save
 
@@ -139,6 +140,17 @@ def positions_of(desk: Desk) -> dict[int, int]:
         if isinstance(event, Filled):
             net[event.token] += event.side.sign * event.quantity
     return net
+
+
+@given(histories)
+@settings(max_examples=150, deadline=None)
+def test_the_sums_that_are_kept_are_those_worked_out_afresh(history: list[tuple[str, int]]) -> None:
+    exchange = Exchange()
+    for action, number in history:
+        exchange.play(action, number)
+        state = exchange.desk.desk
+        kept, state.valuation = state.valuation, None
+        assert kept in (None, valued(state))
 
 
 @given(histories)
