@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+import psycopg
 import uvloop
 
 from broker_adapter.gateway.desk import Change, Desk
@@ -257,5 +258,9 @@ def main(run: Run) -> int:
             journal.close()
     except (PostgresError, JournalError, LogError, session.SessionError, OSError, ValueError) as err:
         sys.stderr.write(f"gateway: {err}\n")
+        return 1
+    except psycopg.Error as err:
+        said = (str(err).splitlines() or [type(err).__name__])[0]
+        sys.stderr.write(f"gateway: PostgreSQL is gone, and nothing is sent without a journal: {said}\n")
         return 1
     return 0

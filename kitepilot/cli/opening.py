@@ -19,7 +19,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.cli import processes as table
-from kitepilot.cli.supervise import Supervisor
+from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
 from kitepilot.market.instruments import parse_instruments, with_closing_auction
@@ -122,13 +122,22 @@ class Exchange:
         self._http = httpx.Client(base_url=config.broker.admin_url, timeout=20.0)
 
     def get(self, path: str) -> Any:
-        reply = self._http.get(path)
-        reply.raise_for_status()
-        return reply.json()
+        """Raises `SupervisionError` when the exchange does not answer or refuses."""
+        return self._ask("GET", path)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        reply = self._http.post(path, json=body or {})
-        reply.raise_for_status()
+        """Raises `SupervisionError` when the exchange does not answer or refuses."""
+        return self._ask("POST", path, json=body or {})
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            reply = self._http.request(method, path, **request)
+            reply.raise_for_status()
+        except httpx.HTTPError as err:
+            raise SupervisionError(
+                f"the exchange at {self._http.base_url} does not answer {path} ({err}): "
+                "see `kitepilot logs sandbox`"
+            ) from err
         return reply.json() if reply.content else None
 
     def close(self) -> None:

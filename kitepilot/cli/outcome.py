@@ -23,9 +23,11 @@ from kitepilot.cli.watch import Watch
 from kitepilot.orders.positions import FLAT, Position, apply_fill
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
-from kitepilot.topics import DEAD_LETTER, DECISIONS, INTENTS, SESSION
+from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, SESSION
 
 NS_PER_MS = 1e6
+#: Topics that no flow decides from: what cannot be read there is found, and kept, by the archive alone.
+ARCHIVE_READS_ALONE = (DECISIONS, BARS, FEATURES, ORDERS, DEAD_LETTER)
 
 
 @dataclass
@@ -154,6 +156,7 @@ def conclude(
 ) -> dict[str, Any]:
     """Reconcile, summarise, write the report and the run's row; returns the result object."""
     tape = DayTape.read(run, log, run.parameters())
+    _add_buried_by_archive(run, tape.dead_letters)
     proof = reconcile.prove(run, log, exchange, tape.open_after_cutoff)
     trips = tape.trips()
     counts = _counts(run)
@@ -213,6 +216,15 @@ def conclude(
     (run.folder / "result.json").write_text(json.dumps(result, indent=1))
     reconcile.record_result(run, result)
     return result
+
+
+def _add_buried_by_archive(run: Run, dead_letters: Counter[str]) -> None:
+    """What nobody but the archive read, and it could not."""
+    from infra.clickhouse.book import topic_counts
+
+    alone = {topic.name for topic in ARCHIVE_READS_ALONE}
+    if buried := sum(count.dead for count in topic_counts(run) if count.topic in alone):
+        dead_letters["undecodable"] += buried
 
 
 def _counts(run: Run) -> dict[str, int]:

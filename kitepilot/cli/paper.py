@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -15,16 +16,18 @@ from rich.console import Console
 from kitepilot.cli import opening, outcome
 from kitepilot.cli import processes as table
 from kitepilot.cli.background import refuse_second, require_clean
+from kitepilot.cli.guard import DiskFullError, Guard, no_guard
 from kitepilot.cli.opening import Exchange
 from kitepilot.cli.seeding import ensure_models
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.cli.watch import Bar, Follower, StalledError, Watch, command, stderr_console
 from kitepilot.config import Config
-from kitepilot.ports import EventLog
+from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
 FLATTEN_WITHIN_S = 60.0
+FLATTEN_FULL_DISK_WITHIN_S = 15.0
 SETTLE_WITHIN_S = 30.0
 ARCHIVE_WITHIN_S = 120.0
 PRODUCERS = (table.GATEWAY, table.DECISIONS, table.MARKET, table.INGEST)
@@ -80,7 +83,8 @@ def _trade_day(run: Run, supervisor: Supervisor, console: Console, interrupt: In
     exchange = opening.open_exchange(run, supervisor)
     opening.announce(run, log, opening.decision_parameters(run, exchange))
     opening.start_trading(run, supervisor, exchange)
-    watch, interrupted, traded_s = Day(run, console, interrupt).follow(log, exchange)
+    day = Day(run, console, interrupt, Guard(run, supervisor))
+    watch, interrupted, traded_s = day.follow(log, exchange)
     supervisor.stop_processes(PRODUCERS)
     outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
     result = outcome.conclude(run, log, exchange, watch, interrupted=interrupted, traded_s=traded_s)
@@ -99,10 +103,13 @@ def _speaker(console: Console) -> Callable[[str], None]:
 class Day:
     """One run while its processes are up: follow it to the close, or flatten it when asked."""
 
-    def __init__(self, run: Run, console: Console, interrupt: Interrupt) -> None:
+    def __init__(
+        self, run: Run, console: Console, interrupt: Interrupt, guard: Callable[[], None] = no_guard
+    ) -> None:
         self.run = run
         self.console = console
         self.interrupt = interrupt
+        self._guard = guard
         self._commands = 0
 
     def follow(self, log: EventLog, exchange: Exchange) -> tuple[Watch, bool, float]:
@@ -118,23 +125,33 @@ class Day:
         return follower.watch, interrupted, time.monotonic() - opened
 
     def _until_over(self, follower: Follower, log: EventLog, close_at: int) -> bool:
-        """Until the session is over (False) or a person has had it flattened (True)."""
+        """Until the session is over (False) or a person has had it flattened (True).
+
+        Raises:
+            DiskFullError: flattened first, if there was still room for that.
+        """
         while not self.interrupt.asked.is_set():
             follower.step()
+            try:
+                self._guard()
+            except DiskFullError:
+                with contextlib.suppress(StalledError, LogError, OSError):
+                    self._flatten(follower, log, FLATTEN_FULL_DISK_WITHIN_S)
+                raise
             if follower.watch.state == "closed" and follower.watch.session_time >= close_at:
                 return False
         self._flatten(follower, log)
         return True
 
-    def _flatten(self, follower: Follower, log: EventLog) -> None:
+    def _flatten(self, follower: Follower, log: EventLog, within_s: float = FLATTEN_WITHIN_S) -> None:
         asked_at = follower.watch.session_time
         self._say(log, asked_at, "flatten")
         self._say(log, asked_at, "halt")
-        deadline = time.monotonic() + FLATTEN_WITHIN_S
+        deadline = time.monotonic() + within_s
         while not (follower.watch.flat and follower.watch.session_time > asked_at):
             follower.step()
             if time.monotonic() > deadline:
-                raise StalledError(f"not flat {FLATTEN_WITHIN_S:.0f} s after Ctrl-C: see `kitepilot logs`")
+                raise StalledError(f"not flat {within_s:.0f} s after it was asked for: see `kitepilot logs`")
         self.console.print("flat: no position, no working order", highlight=False)
 
     def _settle(self, follower: Follower, log: EventLog) -> None:

@@ -174,11 +174,11 @@ def archive_book(run: Run) -> Book:
 
 def fold_totals(run: Run, log: EventLog) -> Totals:
     """A fresh fold of the run's `session` log through the decision flow's own function."""
-    from kitepilot.risk.admission import admitted
+    from kitepilot.risk.admission import admit, admitted
     from kitepilot.risk.refold import fold_all, summary
 
     start = run.start_offsets()[SESSION.name]
-    tape = Tape(log, SESSION.name, start, log.end_offset(SESSION.name))
+    tape = Tape(log, SESSION.name, start, log.end_offset(SESSION.name), decode=admit)
     state, _ = fold_all(admitted(tape.values()))
     if state is None:
         return Totals(0, None, 0, 0, 0, 0, 0, 0, 0)

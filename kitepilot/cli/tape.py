@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kitepilot import events as e
@@ -13,7 +13,10 @@ BATCH = 5000
 
 @dataclass
 class Tape:
-    """One topic from `start` to `end` (offsets). Counts are complete once it has been iterated."""
+    """One topic from `start` to `end` (offsets). Counts are complete once it has been iterated.
+
+    `decode` may refuse a message (any `ValueError`): it is counted as undecodable and left out.
+    """
 
     log: EventLog
     topic: str
@@ -22,6 +25,7 @@ class Tape:
     read: int = 0
     repeated: int = 0
     undecodable: int = 0
+    decode: Callable[[bytes], e.AnyEvent] = e.decode
     _last: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[e.AnyEvent]:
@@ -44,8 +48,8 @@ class Tape:
 
     def _decode(self, value: bytes) -> Iterator[e.AnyEvent]:
         try:
-            event = e.decode(value)
-        except e.UndecodableError:
+            event = self.decode(value)
+        except ValueError:
             self.undecodable += 1
             return
         if event.seq <= self._last.get(event.source, -1):
