@@ -3,7 +3,8 @@
 PostgreSQL refuses to run as root, so root hands it to an existing unprivileged user. That user must
 still reach a checkout below a closed folder such as `/root` (mode 0700): on Linux it keeps exactly one
 capability, the right to pass through folders (`CAP_DAC_READ_SEARCH`, else `CAP_DAC_OVERRIDE`), and no
-folder's mode is changed.
+folder's mode is changed. PostgreSQL checks its own programs with access(2), which ignores capabilities of an
+unprivileged user unless the secure bit `no_setuid_fixup` is set, so that is set too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ UNPRIVILEGED_USERS = ("postgres", "nobody")
 SYSTEM_FOLDERS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 # Bits of linux/capability.h, read 2026-11-21.
 CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
+MAY_SET_SECURE_BITS = 8  # CAP_SETPCAP
 
 
 class PostgresError(RuntimeError):
@@ -160,7 +162,8 @@ def _capability_words() -> tuple[str, ...]:
     for name, bit in CAPABILITIES.items():
         if allowed >> bit & 1:
             kept = f"-all,+{name}"
-            return ("--inh-caps", kept, "--ambient-caps", kept, "--bounding-set", kept)
+            bits = ("--securebits", "+no_setuid_fixup") if allowed >> MAY_SET_SECURE_BITS & 1 else ()
+            return (*bits, "--inh-caps", kept, "--ambient-caps", kept, "--bounding-set", kept)
     return ("--inh-caps", "-all", "--ambient-caps", "-all")
 
 

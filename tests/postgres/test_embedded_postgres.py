@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,21 @@ def test_a_folder_closed_to_everyone_else_is_no_obstacle(tmp_path: Path) -> None
             owner = Path(f"/proc/{server.pid}").stat().st_uid
             assert owner != 0, "PostgreSQL must not run as root"
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands PostgreSQL to another user")
+def test_programs_below_a_closed_folder_run_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "closed"
+    found = binaries.find_binaries().folder  # .../site-packages/<package>/<installation>/bin
+    package = found.parents[1]
+    shutil.copytree(found.parent, closed / package.name / found.parent.name, symlinks=True)
+    if (libraries := package.with_name(f"{package.name}.libs")).exists():
+        shutil.copytree(libraries, closed / libraries.name)
+    closed.chmod(0o700)
+    copied = closed / package.name / found.parent.name / "bin"
+    monkeypatch.setattr(binaries, "_candidates", lambda: iter([copied]))
+    with Server(tmp_path / "var") as server:
+        assert sa.create_engine(server.url).connect().scalar(sa.text("select 1")) == 1
 
 
 def test_a_second_kitepilot_on_the_same_home_is_told_so(tmp_path: Path) -> None:
