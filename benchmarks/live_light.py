@@ -281,7 +281,7 @@ def measure(home: Path, rates: list[int], seconds: float, climb: tuple[int, ...]
         producer.stdin.flush()
         rows = []
         for rate, length in steps:
-            due, begun_at = begin + round(length * S), time.time_ns()
+            due, begun_at = begin + round(length * S), time.time_ns() + S
             desk.follow_until(due - S, timeout_s=length * 4 + 30)
             step = json.loads(producer.stdout.readline())
             rows.append(row_of(desk.sample, begun_at, time.time_ns(), step))
