@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,20 +15,24 @@ from kitepilot.run import Run
 
 @dataclass(frozen=True)
 class Process:
-    """One supervised process. `target` is `module:function(run) -> exit code`."""
+    """One supervised process. `target` is `module:function(run) -> exit code`.
+
+    `yields` is its niceness: what no order waits for gives way when the processors are busy.
+    """
 
     name: str
     target: str
     does: str
     stop_wait_s: int = 15
+    yields: int = 0
 
 
 POSTGRES = Process("postgres", "infra.postgres.embedded:main", "book of record")
-CLICKHOUSE = Process("clickhouse", "infra.clickhouse.server:main", "memory for analysis")
+CLICKHOUSE = Process("clickhouse", "infra.clickhouse.server:main", "memory for analysis", yields=5)
 KAFKA = Process("kafka", "infra.kafka.server:main", "event log (Kafka protocol)", 40)
 SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange that speaks Kite")
-API = Process("api", "api.main:main", "health, status, metrics")
-ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30)
+API = Process("api", "api.main:main", "health, status, metrics", yields=5)
+ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=5)
 GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
 DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
 MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
@@ -69,6 +74,13 @@ def main_of(process: Process) -> Callable[[Run], int]:
 
 
 def run_process(name: str, run: Run) -> int:
-    """Body of one supervised process. Ctrl-C in the terminal is for the command line alone."""
+    """Body of one supervised process."""
+    process = by_name(name)
+    settle_in(process)
+    return main_of(process)(run)
+
+
+def settle_in(process: Process) -> None:
+    """Ctrl-C in the terminal is for the command line alone; and who yields, yields from the start."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return main_of(by_name(name))(run)
+    os.nice(process.yields)

@@ -1,0 +1,19 @@
+"""Who gives way when the processors are busy."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kitepilot.cli import processes as table
+
+SETTLE = "import os, sys; from kitepilot.cli import processes as t; t.settle_in(t.by_name(sys.argv[1])); "
+
+
+@pytest.mark.parametrize("process", table.ALL, ids=lambda process: process.name)
+def test_only_what_no_order_waits_for_gives_way_to_the_path_of_an_order(process: table.Process) -> None:
+    command = [sys.executable, "-c", f"{SETTLE}print(os.nice(0))", process.name]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    gives_way = int(shown.stdout) > os.nice(0)
+    assert gives_way == (process in (table.ARCHIVE, table.CLICKHOUSE, table.API))
