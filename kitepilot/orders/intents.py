@@ -23,9 +23,14 @@ def signal_id(strategy: str, token: int, interval_s: int, bar_close_at: int) -> 
     return _derive("signal", strategy, token, interval_s, bar_close_at)
 
 
-def intent_id(strategy: str, token: int, bar_close_at: int, sequence: int, purpose: Purpose) -> str:
-    """`sequence` counts the orders of the run, so that a repeated exit gets its own name."""
-    return _derive("intent", strategy, token, bar_close_at, sequence, purpose.value)
+def intent_id(
+    run_id: str, strategy: str, token: int, bar_close_at: int, sequence: int, purpose: Purpose
+) -> str:
+    """`sequence` counts the orders of the run, so that a repeated exit gets its own name.
+
+    The run is part of it: two runs of one day must never find each other's orders by tag.
+    """
+    return _derive("intent", run_id, strategy, token, bar_close_at, sequence, purpose.value)
 
 
 def verdict_id(run_id: str, sequence: int) -> str:

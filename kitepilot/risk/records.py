@@ -48,7 +48,8 @@ class Draft:
 
 def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[Decided]:
     """Book the order as working and give permission: one verdict, one intent."""
-    name = intent_id(draft.strategy, draft.terms.token, draft.bar_close_at, state.orders, draft.purpose)
+    token, close_at = draft.terms.token, draft.bar_close_at
+    name = intent_id(state.run_id, draft.strategy, token, close_at, state.orders, draft.purpose)
     state.orders += 1
     state.rate.count(draft.now)
     state.working[name] = DeskOrder(

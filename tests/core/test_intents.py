@@ -10,7 +10,9 @@ from kitepilot.events import Purpose
 from kitepilot.orders.intents import intent_id, parse_tag, signal_id, tag, verdict_id
 
 whole = st.integers(0, 2**63)
-intents = st.builds(intent_id, st.text(max_size=20), whole, whole, whole, st.sampled_from(Purpose))
+intents = st.builds(
+    intent_id, st.text(max_size=20), st.text(max_size=20), whole, whole, whole, st.sampled_from(Purpose)
+)
 
 
 @given(intents, st.integers(0, 99))
@@ -22,13 +24,15 @@ def test_a_tag_fits_kite_and_reads_back(intent: str, slice_number: int) -> None:
 
 def test_ids_are_stable_across_releases() -> None:
     close = 1_795_146_360_000_000_000
-    assert intent_id("vwap_reversion", 408065, close, 7, Purpose.ENTRY) == "GU5X2HU6H6UH42ODQD"
+    made = intent_id("paper-20261120-0001", "vwap_reversion", 408065, close, 7, Purpose.ENTRY)
+    assert made == "DGGUTZR5RKZUEU7ENQ"
     assert signal_id("vwap_reversion", 408065, 60, close) == "R6DNQS2SUHK2APA2PZ"
 
 
 def test_every_part_of_an_intent_matters() -> None:
-    parts = [("a", 1, 2, 3, Purpose.ENTRY), ("b", 1, 2, 3, Purpose.ENTRY), ("a", 2, 2, 3, Purpose.ENTRY)]
-    parts += [("a", 1, 3, 3, Purpose.ENTRY), ("a", 1, 2, 4, Purpose.ENTRY), ("a", 1, 2, 3, Purpose.EXIT)]
+    one = ("run", "a", 1, 2, 3, Purpose.ENTRY)
+    others = ("run 2", "b", 2, 3, 4, Purpose.EXIT)
+    parts = [one, *((*one[:at], other, *one[at + 1 :]) for at, other in enumerate(others))]
     assert len({intent_id(*each) for each in parts}) == len(parts)
     assert verdict_id("run", 1) != verdict_id("run", 2)
 

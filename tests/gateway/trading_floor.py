@@ -139,7 +139,7 @@ class Floor:
         self.sent += 1
         fields = {
             "source": "decisions", "seq": self.sent - 1, "event_at": OPEN_NS, "run_id": self.run.run_id,
-            "intent_id": intent_id(f"test-{self.run.run_id}", instrument.token, 0, self.sent, Purpose.ENTRY),
+            "intent_id": intent_id(self.run.run_id, "test", instrument.token, 0, self.sent, Purpose.ENTRY),
             "config_hash": self.run.config_hash, "signal_id": "s", "verdict_id": "v",
             "strategy": "vwap_reversion",
             "purpose": Purpose.ENTRY, "token": instrument.token, "tradingsymbol": instrument.tradingsymbol,
