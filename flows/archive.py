@@ -40,10 +40,12 @@ from infra.clickhouse.event_rows import SHAPES, Rows, UnstorableError, rows_of
 from infra.clickhouse.inserts import Insert, Inserter, InsertError, constant, insert_of
 from infra.clickhouse.tick_columns import own_records, tick_columns
 from infra.eventlog import open_log
-from kitepilot.events import DeadLetter, UndecodableError, decode
+from kitepilot.events import AnyEvent, DeadLetter, UndecodableError, decode
+from kitepilot.orders.permission import permitted
 from kitepilot.ports import LogRecord, TopicPartition
+from kitepilot.risk.admission import UnusableError, admit
 from kitepilot.run import Run
-from kitepilot.topics import TICKS, TOPICS
+from kitepilot.topics import INTENTS, SESSION, TICKS, TOPICS
 
 NAME = "archive"
 PART = "clickhouse"
@@ -75,6 +77,11 @@ class ArchiveState(TypedDict):
     counts: dict[str, dict[str, int]]
 
 
+#: Bytes of one topic -> event; raises `UndecodableError` or `UnusableError` for what the topic's own readers
+#: refuse: it must not take a sequence number, or a row, here either.
+Read = Callable[[bytes], AnyEvent]
+
+
 class Batch:
     """Rows of one table from one topic-partition that wait for the next flush."""
 
@@ -99,11 +106,13 @@ class Archive:
         start: Mapping[TopicPartition, int],
         inserter: Inserter,
         state: ArchiveState | None = None,
+        read: Mapping[str, Read] | None = None,
     ) -> None:
         self._run_id = run_id
         self._session_date = session_date
         self._start = dict(start)
         self._inserter = inserter
+        self._read = {SESSION.name: admit, **(read or {})}
         self._last_seq = dict(state["last_seq"]) if state else {}
         counts = state["counts"] if state else {}
         self._counts = {
@@ -145,9 +154,9 @@ class Archive:
 
     def _add_event(self, record: LogRecord, where: TopicPartition, count: Count) -> None:
         try:
-            event = decode(record.value)
+            event = self._read.get(record.topic, decode)(record.value)
             parts = rows_of(event)
-        except (UndecodableError, UnstorableError) as err:
+        except (UndecodableError, UnusableError, UnstorableError) as err:
             return self._bury(record, where, count, str(err))
         producer = (record.topic, event.source)
         if event.seq <= self._last_seq.get(producer, -1):
@@ -288,7 +297,8 @@ def open_archive(run: Run, state: ArchiveState | None) -> Archive:
     """The archive of a run, with what a crashed predecessor left unfinished done first."""
     inserter = Inserter(connect(run, "sink"), run.folder / f"{NAME}.spool")
     session_date = date.fromisoformat(run.config.session.date)
-    return Archive(run.run_id, session_date, start_of(run), inserter, state)
+    intents = partial(permitted, run_id=run.run_id, config_hash=run.config_hash)
+    return Archive(run.run_id, session_date, start_of(run), inserter, state, {INTENTS.name: intents})
 
 
 def build(run: Run) -> Dataflow:

@@ -28,8 +28,9 @@ from broker_adapter.kite.wire import ClockSaid, OrderSaid, read_text
 from infra.eventlog import open_log
 from infra.postgres import book
 from infra.postgres.embedded import PostgresError, database_url
-from kitepilot.events import ApprovedIntent, DeadLetter, UndecodableError, decode, encode
+from kitepilot.events import ApprovedIntent, DeadLetter, UndecodableError, encode
 from kitepilot.orders.intents import tag
+from kitepilot.orders.permission import permitted
 from kitepilot.ports import Broker, EventLog, LogError, LogRecord, Unknown
 from kitepilot.run import Run
 from kitepilot.topics import DEAD_LETTER, INTENTS
@@ -154,20 +155,10 @@ class Gateway:
     def _intent(self, record: LogRecord) -> ApprovedIntent | None:
         """The intent, if it is one of this run that can be named at the broker; else a dead letter."""
         try:
-            event = decode(record.value)
-            if not isinstance(event, ApprovedIntent):
-                raise UndecodableError(f"{type(event).__name__} among the intents")
-            if event.run_id != self._run.run_id:
-                raise UndecodableError(f"an intent of run {event.run_id!r}")
-            if event.config_hash != self._run.config_hash:
-                raise UndecodableError(f"approved under configuration {event.config_hash!r}, not ours")
-            if event.quantity <= 0:
-                raise UndecodableError(f"quantity {event.quantity}")
-            tag(event.intent_id)
-        except ValueError as err:
+            return permitted(record.value, self._run.run_id, self._run.config_hash)
+        except UndecodableError as err:
             self._bury(record, str(err))
             return None
-        return event
 
     def _bury(self, record: LogRecord, why: str) -> None:
         letter = DeadLetter(

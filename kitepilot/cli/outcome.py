@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from kitepilot.cli.opening import Exchange
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.cli.tape import Tape
 from kitepilot.cli.watch import Watch
+from kitepilot.orders.permission import permitted
 from kitepilot.orders.positions import FLAT, Position, apply_fill
 from kitepilot.ports import EventLog
+from kitepilot.risk.admission import admit
 from kitepilot.run import Run
 from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, SESSION
 
@@ -67,14 +70,15 @@ class DayTape:
         day = cls()
         starts = run.start_offsets()
 
-        def tape(topic: str) -> Tape:
-            day.tapes[topic] = Tape(log, topic, starts[topic], log.end_offset(topic))
+        def tape(topic: str, decode: Callable[[bytes], e.AnyEvent] = e.decode) -> Tape:
+            day.tapes[topic] = Tape(log, topic, starts[topic], log.end_offset(topic), decode=decode)
             return day.tapes[topic]
 
-        for event in tape(INTENTS.name):
+        ours = partial(permitted, run_id=run.run_id, config_hash=run.config_hash)
+        for event in tape(INTENTS.name, ours):
             if isinstance(event, e.ApprovedIntent):
                 day.intents[event.intent_id] = event
-        for event in tape(SESSION.name):
+        for event in tape(SESSION.name, admit):
             day._session(event)
         day.decisions_hash = day._decisions(tape(DECISIONS.name), parameters)
         for event in tape(DEAD_LETTER.name):

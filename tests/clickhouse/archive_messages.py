@@ -39,6 +39,11 @@ PARAMETERS = e.DecisionParameters(
 WHO: dict[str, Any] = {"run_id": "r", "intent_id": "I" * 18, "token": 408065}
 
 
+def intent_name(number: int) -> str:
+    """18 base32 characters, a different one for each number."""
+    return "I" + f"{number:017d}".translate(str.maketrans("0123456789", "ABCDEFGHIJ"))
+
+
 def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
     """Topic -> one of every event that travels there, numbered from `seq`."""
 
@@ -161,7 +166,7 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
     )
     intent = e.ApprovedIntent(
         **at("decisions", seq),
-        **WHO | {"intent_id": f"I{seq:017d}"},
+        **WHO | {"intent_id": intent_name(seq)},
         config_hash="c",
         signal_id=f"s{seq}",
         verdict_id=f"v{seq}",
@@ -179,7 +184,7 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
     )
     order = e.OrderJournaled(
         **at("gateway", seq),
-        **WHO | {"intent_id": f"I{seq:017d}"},
+        **WHO | {"intent_id": intent_name(seq)},
         order_id=f"o{seq}",
         tradingsymbol="INFY",
         side=e.Side.BUY,

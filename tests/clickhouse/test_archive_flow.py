@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from archive_messages import SECOND, samples, tick_message
+from archive_messages import SECOND, intent_name, samples, tick_message
 from clickhouse_process import start, wait_until
 
 from flows.archive import Archive, open_archive, start_of
@@ -19,7 +20,7 @@ from infra.clickhouse.client import connect
 from infra.clickhouse.event_rows import SHAPES
 from infra.clickhouse.inserts import Insert, Inserter
 from infra.eventlog import open_log
-from kitepilot.events import Marked, encode
+from kitepilot.events import AnyEvent, ApprovedIntent, Filled, Marked, encode
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
@@ -52,11 +53,18 @@ def read_all(log: EventLog, run: Run) -> list[LogRecord]:
     return sorted(found, key=lambda record: record.offset - starts[record.topic])
 
 
-def write_day(log: EventLog, first: int, count: int) -> None:
+def ours(event: AnyEvent, run: Run) -> AnyEvent:
+    """An intent is archived only if it is one of the run."""
+    if not isinstance(event, ApprovedIntent):
+        return event
+    return msgspec.structs.replace(event, run_id=run.run_id, config_hash=run.config_hash)
+
+
+def write_day(log: EventLog, run: Run, first: int, count: int) -> None:
     """`count` rounds of every event, and a ticks message each."""
     for seq in range(first, first + count):
         for topic, events in samples(seq).items():
-            log.append(topic, [encode(event, emitted_at=9) for event in events])
+            log.append(topic, [encode(ours(event, run), emitted_at=9) for event in events])
         log.append("ticks", [tick_message(seq * 100, 100, clock=True)])
 
 
@@ -83,7 +91,7 @@ def one(run: Run, query: str) -> Any:
 
 def test_every_kind_of_message_becomes_rows_that_say_the_same(run: Run) -> None:
     log = new_log(run)
-    write_day(log, 0, 3)
+    write_day(log, run, 0, 3)
     archive = open_archive(run, None)
     archive.add(read_all(log, run))
     archive.flush()
@@ -94,7 +102,7 @@ def test_every_kind_of_message_becomes_rows_that_say_the_same(run: Run) -> None:
     assert fill["at"] % SECOND == 123_456_789
     assert book.quantities(run) == {408065: (20, 10)}
     assert book.count_intents(run) == 3
-    assert book.orders(run) == {f"o{n}": f"I{n:017d}" for n in range(3)}
+    assert book.orders(run) == {f"o{n}": intent_name(n) for n in range(3)}
     assert one(
         run,
         "SELECT check_code, check_limit, toString(event_at_ist) FROM verdicts "
@@ -125,7 +133,7 @@ def test_every_kind_of_message_becomes_rows_that_say_the_same(run: Run) -> None:
 
 def test_all_offsets_are_accounted_for_and_counted_by_fate(run: Run) -> None:
     log = new_log(run)
-    write_day(log, 0, 2)
+    write_day(log, run, 0, 2)
     log.append("session", [encode(samples(0)["session"][1])])  # a restarted producer repeats itself
     log.append("session", [b"\xc1 not msgpack"])
     quiet = Marked(
@@ -171,6 +179,26 @@ def test_columns_of_unequal_length_are_dead_letters_and_the_rest_is_stored(run: 
     assert {table: n for table, n in counts(run).items() if n} == {"marks": 2, "dead_letters": 2}
 
 
+def test_what_a_topics_own_readers_refuse_takes_neither_a_row_nor_a_number(run: Run) -> None:
+    """A stranger's message with a huge number must not make the producer's own look like repeats."""
+    log = new_log(run)
+    wanted = samples(0)
+    fill = next(event for event in wanted["session"] if isinstance(event, Filled))
+    absurd = msgspec.structs.replace(fill, seq=10**9, quantity=-1)
+    stranger = msgspec.structs.replace(wanted["intents"][0], seq=10**9)
+    log.append("session", [encode(absurd), *(encode(event) for event in wanted["session"])])
+    log.append("intents", [encode(stranger), encode(ours(wanted["intents"][0], run))])
+    archive = open_archive(run, None)
+    archive.add(read_all(log, run))
+    archive.flush()
+    assert sum(book.quantities(run)[fill.token]) == 10
+    assert book.count_intents(run) == 1
+    assert {c.topic: (c.dead, c.duplicates) for c in book.topic_counts(run)} == {
+        "session": (1, 0),
+        "intents": (1, 0),
+    }
+
+
 class Crash(Exception):
     """The process dies here."""
 
@@ -199,7 +227,7 @@ def test_a_crash_at_any_insert_of_a_flush_neither_loses_nor_doubles_a_row(
     run: Run, dies_at: int, landed: bool
 ) -> None:
     log = new_log(run)
-    write_day(log, 0, 6)
+    write_day(log, run, 0, 6)
     records = read_all(log, run)
     spool = run.folder / "archive.spool"
     dying = DyingInserter(connect(run, "sink"), spool, dies_at=dies_at, landed=landed)
@@ -225,7 +253,7 @@ def test_kill_9_of_the_archive_while_the_day_goes_on_leaves_exact_counts(run: Ru
 
     def trade() -> None:
         for seq in range(rounds):
-            write_day(log, seq, 1)
+            write_day(log, run, seq, 1)
             if seq % 50 == 49:  # a producer was restarted and repeats its last messages
                 log.append("orders", [encode(event) for event in samples(seq)["orders"]])
         done.set()
