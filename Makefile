@@ -14,7 +14,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format bench bench-quick lock clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format chaos bench bench-quick lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: bootstrap ## All benchmarks, full length (some minutes)
 
 bench-quick: bootstrap ## The same benchmarks, short form
 	@for b in kernels live_path day_max log archive; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+
+chaos: bootstrap ## kill -9 every process in the middle of paper days, one by one and in pairs (some minutes)
+	@$(BIN)/python tests/e2e/chaos.py $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock

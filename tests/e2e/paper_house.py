@@ -1,0 +1,319 @@
+"""A home of its own, ports of its own, and the real `kitepilot paper` command in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from infra.eventlog.sqlite_log import SqliteLog
+from kitepilot import config as configuration
+from kitepilot import events as e
+from kitepilot.cli.supervise import SupervisionError, Supervisor
+from kitepilot.orders.permission import permitted
+from kitepilot.ports import EventLog
+from kitepilot.risk.admission import admit
+from kitepilot.run import HOME_VARIABLE, RUN_FOLDER_VARIABLE, Run
+from kitepilot.topics import INTENTS, SESSION, TICKS, TOPICS
+
+SESSION_DATE = "2026-11-20"
+OPEN_NS = 1_795_146_300_000_000_000  # 2026-11-20 09:15:00 IST
+HOUR_NS = 3_600_000_000_000
+DAY_WITHIN_S = 300.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listened on a moment ago."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+@dataclass
+class Day:
+    """A `kitepilot paper --json` that has ended."""
+
+    code: int
+    out: str
+    err: str
+    ends: dict[str, int] = field(default_factory=dict)  # end offset by topic when it had ended
+
+    @property
+    def result(self) -> dict[str, Any]:
+        assert self.out.strip(), f"exit {self.code} without a result:\n{self.err[-3000:]}"
+        return dict(json.loads(self.out))
+
+    @property
+    def error_lines(self) -> list[str]:
+        return [line for line in self.err.splitlines() if line.startswith("error:")]
+
+
+@dataclass
+class House:
+    """One KITEPILOT_HOME with a configuration that nobody else's stack can collide with."""
+
+    home: Path
+    instruments: int = 5
+    changes: Mapping[str, object] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    ports: list[int] = field(default_factory=lambda: free_ports(5))
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        rest, ticker, admin, clickhouse, api = self.ports
+        self.admin_url = f"http://127.0.0.1:{admin}"
+        config = configuration.override(
+            configuration.Config(),
+            **{
+                "session.date": SESSION_DATE,
+                "session.speed": "max",
+                "market.instruments": self.instruments,
+                "market.updates_per_s": 1.0,
+                "broker.rest_url": f"http://127.0.0.1:{rest}",
+                "broker.ticker_url": f"ws://127.0.0.1:{ticker}",
+                "broker.admin_url": self.admin_url,
+                "storage.clickhouse_url": f"http://127.0.0.1:{clickhouse}",
+                "api.port": api,
+                **self.changes,
+            },
+        )
+        self.config_path = self.home / "kitepilot.yaml"
+        self.config_path.write_text(configuration.dump(config))
+
+    def words(self, *more: str) -> list[str]:
+        return [sys.executable, "-m", "kitepilot", *more]
+
+    def _environment(self) -> dict[str, str]:
+        plain = {k: v for k, v in os.environ.items() if k != RUN_FOLDER_VARIABLE}
+        return {**plain, HOME_VARIABLE: str(self.home), "COLUMNS": "200", **self.environment}
+
+    def call(self, *words: str, within_s: float = 60.0) -> Day:
+        """Any `kitepilot` command, to its end."""
+        done = subprocess.run(
+            self.words(*words),
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=within_s,
+            check=False,
+        )
+        return Day(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def paper(self, *more: str) -> Iterator[PaperDay]:
+        """The command while it runs. Whatever happens in the block, nothing of it is left behind."""
+        process = subprocess.Popen(
+            self.words("paper", "--config", str(self.config_path), "--json", *more),
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        day = PaperDay(self, process)
+        try:
+            yield day
+        finally:
+            day.end()
+
+    def trade(self, *more: str, within_s: float = DAY_WITHIN_S) -> Day:
+        """A whole day, undisturbed."""
+        with self.paper(*more) as paper:
+            day = paper.wait(within_s)
+        if day.out.strip():
+            log = self.log()
+            day.ends = {topic.name: log.end_offset(topic.name) for topic in TOPICS}
+            log.close()
+        return day
+
+    def run(self, run_id: str) -> Run:
+        folder = self.home / "runs" / run_id
+        return Run(run_id, folder, configuration.load(folder / "config.yaml"))
+
+    def log(self) -> SqliteLog:
+        return SqliteLog(self.home / "log")
+
+    def leftovers(self) -> list[str]:
+        """Processes, listening ports and sockets that outlived a command."""
+        found = [f"process {p.pid} {' '.join(p.cmdline())[:90]}" for p in self.processes()]
+        for port in self.ports:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    found.append(f"port {port}")
+        found += [f"socket {path}" for path in self.home.rglob("*") if path.is_socket()]
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that was started for this home, by its environment."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                ours = process.environ().get(HOME_VARIABLE) == str(self.home)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+
+class PaperDay:
+    """A running `kitepilot paper`."""
+
+    def __init__(self, house: House, process: subprocess.Popen[str]) -> None:
+        self.house = house
+        self.process = process
+
+    @property
+    def session_time(self) -> int:
+        """The exchange's session time (ns UTC); 0 until it answers."""
+        try:
+            reply = httpx.get(f"{self.house.admin_url}/admin/state", timeout=5, trust_env=False)
+            state = reply.raise_for_status().json()
+        except httpx.HTTPError:
+            return 0
+        return int(state["session_time_ns"]) if state["state"] == "running" else 0
+
+    def await_time(self, session_ns: int, within_s: float = DAY_WITHIN_S) -> None:
+        """Wait until the session has reached this time."""
+        self.await_true(f"session time {session_ns}", lambda: self.session_time >= session_ns, within_s)
+
+    def await_intent(self, within_s: float = DAY_WITHIN_S) -> None:
+        """Wait for the next order to be decided."""
+        log = self.house.log()
+        before = log.end_offset(INTENTS.name)
+        self.await_true("an intent", lambda: log.end_offset(INTENTS.name) > before, within_s, pause_s=0.001)
+        log.close()
+
+    def await_true(
+        self, what: str, condition: Callable[[], bool], within_s: float = 60.0, pause_s: float = 0.01
+    ) -> None:
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if self.process.poll() is not None:
+                out, err = self.process.communicate()
+                raise AssertionError(f"the day ended before {what}:\n{out[-1500:]}\n{err[-3000:]}")
+            assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
+            time.sleep(pause_s)
+
+    def current(self) -> Run:
+        """The run being traded."""
+        folder = Supervisor(self.house.home).run_folder()
+        assert folder is not None
+        return self.house.run(folder.name)
+
+    def pid_of(self, name: str) -> int:
+        """Process id of a supervised process that runs; waits for one that is being restarted."""
+        supervisor = Supervisor(self.house.home)
+        deadline = time.monotonic() + 60
+        while (state := supervisor.state(name)).state not in ("RUNNING", "STARTING"):
+            if time.monotonic() > deadline:
+                raise SupervisionError(f"{name} is {state.state}")
+            time.sleep(0.02)
+        return state.pid
+
+    def kill(self, name: str) -> int:
+        """kill -9, as the kernel's out-of-memory killer would; returns the pid it had."""
+        pid = self.pid_of(name)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def set_speed(self, speed: float | str) -> None:
+        """Session seconds per second from now on, or "max"."""
+        url = f"{self.house.admin_url}/admin/speed"
+        httpx.post(url, json={"speed": speed}, timeout=5, trust_env=False).raise_for_status()
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def wait(self, within_s: float = DAY_WITHIN_S) -> Day:
+        out, err = self.process.communicate(timeout=within_s)
+        return Day(self.process.returncode, out, err)
+
+    def end(self) -> None:
+        """Nothing of this day survives the test."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        left = self.house.processes()
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=20)
+
+
+# --- what a finished run left in the log -------------------------------------------------------------------
+
+
+def values(log: EventLog, topic: str, start: int, end: int | None = None) -> Iterator[bytes]:
+    """Every value of a topic from an offset on, up to `end`."""
+    reader = log.reader({(topic, 0): start})
+    end = log.end_offset(topic) if end is None else end
+    try:
+        while reader.positions()[(topic, 0)] < end:
+            yield from (r.value for r in reader.poll(5000, timeout_s=5.0) if r.offset < end)
+    finally:
+        reader.close()
+
+
+def market_bytes(house: House, day: Day) -> bytes:
+    """The day's tick records without the machine's receive time."""
+    log = house.log()
+    start = house.run(day.result["run_id"]).start_offsets()[TICKS.name]
+    raw = b"".join(values(log, TICKS.name, start, day.ends[TICKS.name]))
+    log.close()
+    step = 192
+    return b"".join(raw[at + 8 : at + step] for at in range(0, len(raw), step))
+
+
+def flaws(log: EventLog, run: Run) -> list[str]:
+    """Lost or doubled messages of a run: gaps in a producer's numbers, one number with two stories, one
+    intent with two orders at the broker, one trade told twice under two numbers."""
+    told: dict[tuple[str, str], dict[int, bytes]] = defaultdict(dict)
+    orders: dict[str, set[str]] = defaultdict(set)
+    trades: dict[tuple[str, str], set[int]] = defaultdict(set)
+    found: list[str] = []
+    ours = partial(permitted, run_id=run.run_id, config_hash=run.config_hash)
+    read: dict[str, Callable[[bytes], e.AnyEvent]] = {SESSION.name: admit, INTENTS.name: ours}
+    for topic in TOPICS:
+        if topic is TICKS:
+            continue
+        for value in values(log, topic.name, run.start_offsets()[topic.name]):
+            try:
+                event = read.get(topic.name, e.decode)(value)
+            except ValueError:
+                continue  # refused by the topic's readers
+            if told[(topic.name, event.source)].setdefault(event.seq, e.canonical(event)) != e.canonical(
+                event
+            ):
+                found.append(f"{topic.name}: {event.source} {event.seq} says two things")
+            if isinstance(event, e.OrderJournaled) and event.order_id:
+                orders[event.intent_id].add(event.order_id)
+            if isinstance(event, e.Filled):
+                trades[(event.order_id, event.trade_id)].add(event.seq)
+    for (topic_name, source), numbers in told.items():
+        said = sorted(numbers)
+        gaps = [before + 1 for before, after in pairwise(said) if after != before + 1]
+        if gaps:
+            found.append(f"{topic_name}: {source} lacks {gaps[:5]} of {len(said)}")
+    found += [f"intent {intent} has orders {sorted(ids)}" for intent, ids in orders.items() if len(ids) > 1]
+    found += [f"trade {trade} was told as {sorted(seqs)}" for trade, seqs in trades.items() if len(seqs) > 1]
+    return found
