@@ -37,7 +37,8 @@ INSTRUMENTS = 300
 BASE_PER_S = 1_000
 S = 1_000_000_000
 WARM_S = 330  # of session time after the open: the longest look-back and the models' horizon
-SETTLE_S = 3.0
+SETTLE_S = 5.0
+PACE_S = 5.0
 MAX_BEHIND_S = 3.0  # the archive flushes every two seconds; falling behind by more than this is a queue
 FOLLOWED = (SESSION.name, DECISIONS.name, INTENTS.name, ORDERS.name)
 
@@ -130,13 +131,18 @@ class Stack:
     def set_speed(self, speed: float) -> None:
         self._exchange.post("/admin/speed", {"speed": round(speed, 3)})
 
-    def point(self) -> Point:
+    def progress(self) -> tuple[int, int]:
+        """(ticks sent so far, session time)."""
         state = self._exchange.get("/admin/state")
+        return state["ticks_sent"], state["session_time_ns"]
+
+    def point(self) -> Point:
+        ticks_sent, session_at = self.progress()
         busy = psutil.cpu_times()
         return Point(
             time.time_ns(),
-            state["session_time_ns"],
-            state["ticks_sent"],
+            session_at,
+            ticks_sent,
             self._cpu_s(),
             sum(busy) - busy.idle - busy.iowait - busy.guest - busy.guest_nice,
             self._behind(),
@@ -172,14 +178,30 @@ class Stack:
         return {t.name: self._log.end_offset(t.name) - reached.get(t.name, starts[t.name]) for t in TOPICS}
 
 
-def step(stack: Stack, rate: int, seconds: float, per_session_s: float) -> dict[str, object]:
+def paced(stack: Stack, rate: int, density: float, seconds: float) -> float:
+    """Follow for `seconds` while the speed is set anew for `rate`; returns the newest density.
+
+    Density is ticks per session second: highest at the open and falling for hours, so a speed that was right
+    a minute ago sends too little. It never hides a slow system: that does not reach the speed asked.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        stack.set_speed(rate / density)
+        sent, session_at = stack.progress()
+        stack.follow(min(PACE_S, left))
+        sent_now, session_now = stack.progress()
+        if left >= PACE_S and session_now > session_at:
+            density = (sent_now - sent) * S / (session_now - session_at)
+    return density
+
+
+def step(stack: Stack, rate: int, seconds: float, density: float) -> dict[str, object]:
     """One rate for `seconds`, after a settling time."""
-    stack.set_speed(rate / per_session_s)
-    stack.follow(SETTLE_S)
+    density = paced(stack, rate, density, SETTLE_S + 0.5)
     offsets, begin = stack.offsets(), stack.point()
-    stack.follow(seconds / 2)
+    density = paced(stack, rate, density, seconds / 2)
     middle = stack.point()
-    stack.follow(seconds / 2)
+    density = paced(stack, rate, density, seconds / 2)
     end = stack.point()
     sample = figures.Sample()
     sample.take_all(stack.events_since(offsets))
@@ -193,6 +215,7 @@ def step(stack: Stack, rate: int, seconds: float, per_session_s: float) -> dict[
     return {
         "asked_per_s": rate,
         "ticks_per_s": round(reached),
+        "session_speed_asked": round(rate / density, 2),
         "session_speed": round((end.session_at - begin.session_at) / S / took, 2),
         **figures.legs(sample, begin.machine_at, end.machine_at),
         "mark_growth_ms": round(growth, 1),
@@ -239,10 +262,10 @@ def _steps(
     stack.follow(120, until_session=session.open_at + WARM_S * S)
     after = exchange.get("/admin/state")
     session_s = (after["session_time_ns"] - before["session_time_ns"]) / S
-    per_session_s = (after["ticks_sent"] - before["ticks_sent"]) / session_s
+    density = (after["ticks_sent"] - before["ticks_sent"]) / session_s
     rows = []
     for rate, seconds in (*steps, *((rate, 15.0) for rate in climb)):
-        row = step(stack, rate, seconds, per_session_s)
+        row = step(stack, rate, seconds, density)
         rows.append(row)
         figures.show(row)
         if rate in climb and not row["sustained"]:
