@@ -19,7 +19,11 @@ TALISMAN_CONFIG = {
     "force_https": False,
     "session_cookie_secure": False,
 }
-_CACHE = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": "/app/superset_home/cache", "CACHE_DEFAULT_TIMEOUT": 300}
+_CACHE = {
+    "CACHE_TYPE": "FileSystemCache",
+    "CACHE_DIR": "/app/superset_home/cache",
+    "CACHE_DEFAULT_TIMEOUT": 300,
+}
 CACHE_CONFIG = FILTER_STATE_CACHE_CONFIG = EXPLORE_FORM_DATA_CACHE_CONFIG = _CACHE
 DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
 BABEL_DEFAULT_LOCALE = "en"
