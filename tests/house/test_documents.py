@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from kitepilot.cli.main import app
 from kitepilot.events import Side
 from kitepilot.kernels.features import FEATURE_NAMES
+from kitepilot.risk.checks import Denial
 from kitepilot.strategies.port import MarketView
+from kitepilot.topics import TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,3 +42,24 @@ def test_the_strategy_of_the_guide_buys_the_laggard() -> None:
     )
     (wish,) = strategy.on_close(view)
     assert (wish.row, wish.side) == (1, Side.BUY)
+
+
+def test_every_denial_code_is_explained_in_order() -> None:
+    page = (ROOT / "docs/reference/denials.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == [code.value for code in Denial]
+
+
+def test_every_topic_is_in_the_reference_with_its_retention() -> None:
+    page = (ROOT / "docs/reference/topics.md").read_text()
+    for topic in TOPICS:
+        row = re.search(rf"^\| `{topic.name}` \|.*\| (\d+) days \|$", page, re.M)
+        assert row, topic.name
+        assert int(row[1]) == topic.retention.days
+
+
+def test_every_command_is_in_the_reference() -> None:
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    for command in app.registered_commands:
+        if not command.hidden:
+            name = command.name or (command.callback.__name__ if command.callback else "")
+            assert f"`{name}" in page, name
