@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 KP := $(BIN)/kitepilot
 STAMP := $(VENV)/.bootstrapped
 UV_PIN := 0.13.8
+# Where the OpenMP runtime goes on a machine that has none (see infra/openmp.py).
+export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/openmp$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
 # What `make paper` passes on: FEED=, SESSION=, SPEED=, LOG=, SEED=, CONFIG=, INSTRUMENTS=, JSON=1
 PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION)) $(if $(SPEED),--speed $(SPEED)) \
@@ -29,6 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python infra/openmp.py $(VENV)/lib/openmp
 	@$(KP) warm
 	@touch $(STAMP)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import platform
 import shutil
@@ -48,6 +49,8 @@ def findings(config: Config, home: Path) -> Iterator[Finding]:
     yield _python()
     yield _platform()
     yield _packages()
+    if config.models.offline:
+        yield _openmp()
     yield _disk(home)
     yield _writable(home)
     for name, host, port in _ports(config):
@@ -73,6 +76,15 @@ def _packages() -> Finding:
     if missing:
         return Finding("packages", False, f"missing: {', '.join(missing)}", "run `make bootstrap`")
     return Finding("packages", True, f"{len(PACKAGES)} found")
+
+
+def _openmp() -> Finding:
+    try:
+        ctypes.CDLL("libgomp.so.1" if sys.platform == "linux" else "libomp.dylib")
+    except OSError as err:
+        remedy = "start through `make`, or apt-get install libgomp1 (macOS: brew install libomp)"
+        return Finding("openmp", False, f"LightGBM's runtime is missing: {err}", remedy)
+    return Finding("openmp", True, "found")
 
 
 def _disk(home: Path) -> Finding:
