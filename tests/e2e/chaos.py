@@ -41,7 +41,7 @@ class Kill:
     def strike(self, day: PaperDay) -> None:
         day.await_time(self.at)
         if self.on_order_s is not None:
-            day.await_intent()
+            day.await_intent(until=LAST_AT)
             time.sleep(self.on_order_s)  # the moment itself is what is tested
         before = {name: day.kill(name) for name in self.victims}
         began = time.monotonic()
@@ -106,7 +106,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the home for a look")
     chosen = parser.parse_args()
     only = chosen.only.split(",")
-    house = House(Path(tempfile.mkdtemp(prefix="kitepilot-chaos-")))
+    house = House(Path(tempfile.mkdtemp(prefix="kitepilot-chaos-")), instruments=10)
     table = Table("killed", "at", "running again", "exit", "reconciled", "orders", "fills", "flaws")
     console, failed = Console(width=160), 0
     for kills in plan(random.Random(chosen.seed), chosen.pairs if len(only) > 1 else 0, only):

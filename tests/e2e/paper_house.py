@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -196,11 +197,17 @@ class PaperDay:
         """Wait until the session has reached this time."""
         self.await_true(f"session time {session_ns}", lambda: self.session_time >= session_ns, within_s)
 
-    def await_intent(self, within_s: float = DAY_WITHIN_S) -> None:
-        """Wait for the next order to be decided."""
+    def await_intent(self, until: int, within_s: float = DAY_WITHIN_S) -> None:
+        """Wait for the next order to be decided, or for this session time if none comes before."""
         log = self.house.log()
         before = log.end_offset(INTENTS.name)
-        self.await_true("an intent", lambda: log.end_offset(INTENTS.name) > before, within_s, pause_s=0.001)
+        looks = itertools.count(1)
+
+        def come() -> bool:
+            late = next(looks) % 200 == 0 and self.session_time >= until
+            return log.end_offset(INTENTS.name) > before or late
+
+        self.await_true("an intent", come, within_s, pause_s=0.001)
         log.close()
 
     def await_true(
