@@ -29,7 +29,7 @@ from kitepilot.topics import SESSION, TOPICS
 MONEY = ("turnover_paise", "realised_paise", "charges_paise")
 TITLES = {
     "intents": "intents",
-    "orders": "orders at the broker",
+    "orders": "broker orders",
     "fills": "fills",
     "bought": "shares bought",
     "sold": "shares sold",
