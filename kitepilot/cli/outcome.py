@@ -265,9 +265,8 @@ def _by_strategy(tape: DayTape, trips: Trips) -> list[dict[str, Any]]:
 def show(console: Console, result: dict[str, Any]) -> None:
     """The day for a person at a terminal."""
     heads = result["reconciliation"]["heads"]
-    table = Table(
-        *heads, title=f"Reconciliation of {result['run_id']}", title_justify="left", box=SIMPLE_HEAD
-    )
+    title = f"Reconciliation of {result['run_id']}"
+    table = Table(*heads, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
     for column in table.columns:
         column.no_wrap = True
         column.justify = "left" if column is table.columns[0] else "right"
