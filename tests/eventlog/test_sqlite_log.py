@@ -245,8 +245,8 @@ def test_the_write_ahead_log_stays_short_while_a_day_is_appended_and_read(
     read = [record.value[:4] for _ in range(count) for record in reader.poll(1)]
     reader.close()
     assert read == [number.to_bytes(4) for number in range(count)]
-    # of 60 MB appended without a pause: LONGEST may be found and let be, as much may come while that checkpoint
-    # runs and again while the next does, which begins EVERY later; half a MIB for frames and the last append
+    # of 60 MB appended without a pause: LONGEST may be found and let be, as much may come while that
+    # checkpoint runs and again while the next does, which begins EVERY later; half a MIB for frames
     assert longest < 3 * checkpoints.LONGEST_BYTES + checkpoints.EVERY_BYTES + MIB // 2
 
 
