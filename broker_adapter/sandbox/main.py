@@ -26,7 +26,7 @@ from broker_adapter.sandbox.feed import open_feed
 from broker_adapter.sandbox.feed.port import MarketFeed
 from broker_adapter.sandbox.limits import RateLimiter
 from broker_adapter.sandbox.market import Market
-from broker_adapter.sandbox.player import Player, clock_frame
+from broker_adapter.sandbox.player import Player, clock_frame, first_instant
 from broker_adapter.sandbox.rest import Desk, build_rest
 from broker_adapter.sandbox.rms import RiskDesk
 from broker_adapter.sandbox.session_clock import SessionClock
@@ -86,7 +86,7 @@ async def run_sandbox(
     session = calendar.session(date.fromisoformat(config.session.date), allow_special=True)
     speed = config.session.speed
     clock = SessionClock(
-        session.pre_open_at, "max" if isinstance(speed, str) else speed, config.session.max_lead_s
+        first_instant(feed, session), "max" if isinstance(speed, str) else speed, config.session.max_lead_s
     )
     market = Market(feed, venue.stale_after_s * 1_000_000_000)
     seed = config.market.seed

@@ -32,6 +32,12 @@ def order_frame(order: Order) -> str:
     return msgspec.json.encode({"type": "order", "data": rows.postback(order)}).decode()
 
 
+def first_instant(feed: MarketFeed, session: Session) -> int:
+    """Where session time begins (ns UTC): a recording may start before the pre-open."""
+    first = next(iter(feed.slices()), None)
+    return first.until - SLICE_NS if first else session.pre_open_at
+
+
 def covering(feed: MarketFeed, session: Session) -> Iterator[Slice]:
     """The feed's slices, then empty ones until a minute after the session's close."""
     until = session.pre_open_at

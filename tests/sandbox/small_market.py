@@ -51,6 +51,7 @@ class SmallMarket:
     """Packets at chosen instants: `sends` is [(session ns, row or raw bytes)]."""
 
     sends: list[tuple[int, np.ndarray | bytes]] = field(default_factory=list)
+    begins_at: int = SESSION.pre_open_at
     ends_at: int = OPEN + 60 * S
     instruments: tuple[FeedInstrument, ...] = (ALPHA, BETA)
     indices: tuple[FeedInstrument, ...] = (INDEX,)
@@ -59,7 +60,7 @@ class SmallMarket:
 
     def slices(self, start_at: int | None = None) -> Iterator[Slice]:
         pending = sorted(self.sends, key=lambda send: send[0])
-        until = SESSION.pre_open_at
+        until = self.begins_at
         while until < self.ends_at:
             until += SLICE_NS
             now = [send for send in pending if send[0] < until]

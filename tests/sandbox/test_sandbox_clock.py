@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from small_market import SESSION, SmallMarket, ist
 
 from broker_adapter.sandbox.errors import KiteError
 from broker_adapter.sandbox.limits import RateLimiter
+from broker_adapter.sandbox.player import first_instant
 from broker_adapter.sandbox.session_clock import SessionClock
 
 S = 1_000_000_000
@@ -132,3 +134,10 @@ def test_the_day_has_five_thousand_orders_and_the_minute_four_hundred():
     session[0] += 60 * S
     with pytest.raises(KiteError, match="Maximum allowed order requests"):
         limiter.admit_placement()
+
+
+def test_session_time_begins_where_a_recording_does_so_no_clock_ever_goes_back():
+    early = ist("08:54")
+    assert first_instant(SmallMarket(begins_at=early), SESSION) == early
+    assert first_instant(SmallMarket(), SESSION) == SESSION.pre_open_at
+    assert first_instant(SmallMarket(ends_at=SESSION.pre_open_at), SESSION) == SESSION.pre_open_at
