@@ -187,7 +187,9 @@ class PositionReport:
 class Broker(Protocol):
     """One screen: what KitePilot asks of a broker. Paper and live differ by address only."""
 
-    def submit(self, intent: ApprovedIntent, tag: str) -> Outcome: ...
+    def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
+        """Send one child order of an approved intent: `quantity` of it, under its own tag. Once."""
+        ...
 
     def cancel(self, order_id: str) -> Outcome: ...
 

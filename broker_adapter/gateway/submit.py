@@ -93,7 +93,7 @@ class Submitter:
 
     def _send(self, intent: ApprovedIntent, tag: str) -> Sent:
         sent_at = time.time_ns()
-        outcome = self._broker.submit(intent, tag)
+        outcome = self._broker.submit(intent, tag, intent.quantity)
         return Sent(outcome, sent_at, time.time_ns())
 
     def _refusal(self, intent: ApprovedIntent) -> Rejected | None:

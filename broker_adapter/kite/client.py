@@ -47,9 +47,9 @@ class KiteBroker:
         self._run = run
         self._client: KiteConnect | None = None
 
-    def submit(self, intent: ApprovedIntent, tag: str) -> Outcome:
+    def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
         try:
-            parameters = place_parameters(intent, tag)
+            parameters = place_parameters(intent, tag, quantity)
         except IntentError as err:
             return Rejected("intent", str(err))
         return self._order(lambda kite: kite.place_order(**parameters))

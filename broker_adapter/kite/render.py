@@ -22,19 +22,19 @@ def rupees(paise: int) -> str:
     return f"{paise // 100}.{paise % 100:02d}"
 
 
-def place_parameters(intent: ApprovedIntent, tag: str) -> dict[str, str]:
-    """Parameters of `POST /orders/regular`, as text, ready for the form.
+def place_parameters(intent: ApprovedIntent, tag: str, quantity: int) -> dict[str, str]:
+    """Parameters of `POST /orders/regular`, as text, ready for the form; `quantity` is this child's share.
 
     Raises:
         IntentError: tag, quantity, price, order type or validity is not something Kite takes.
     """
-    _check(intent, tag)
+    _check(intent, tag, quantity)
     parameters = {
         "variety": VARIETY,
         "exchange": EXCHANGE,
         "tradingsymbol": intent.tradingsymbol,
         "transaction_type": intent.side.value,
-        "quantity": str(intent.quantity),
+        "quantity": str(quantity),
         "product": PRODUCT,
         "order_type": intent.order_type,
         "validity": intent.validity,
@@ -47,12 +47,12 @@ def place_parameters(intent: ApprovedIntent, tag: str) -> dict[str, str]:
     return parameters
 
 
-def _check(intent: ApprovedIntent, tag: str) -> None:
+def _check(intent: ApprovedIntent, tag: str, quantity: int) -> None:
     found = parse_tag(tag)
     if found is None or found[0] != intent.intent_id:
         raise IntentError(f"tag {tag!r} does not name intent {intent.intent_id!r}")
-    if intent.quantity <= 0:
-        raise IntentError(f"intent {intent.intent_id}: quantity {intent.quantity} is not positive")
+    if not 0 < quantity <= intent.quantity:
+        raise IntentError(f"intent {intent.intent_id}: {quantity} is not 1 to {intent.quantity} shares")
     if intent.order_type not in ORDER_TYPES or intent.validity not in VALIDITIES:
         raise IntentError(
             f"intent {intent.intent_id}: {intent.order_type} {intent.validity} is not sent here"

@@ -173,10 +173,10 @@ class LosesReplies(KiteBroker):
         self._arrives = arrives
         self.sent: list[str] = []
 
-    def submit(self, intent: ApprovedIntent, tag: str) -> Outcome:
+    def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
         self.sent.append(tag)
         if self._arrives(intent):
-            super().submit(intent, tag)
+            super().submit(intent, tag, quantity)
         return Unknown("reply lost")
 
 

@@ -214,7 +214,7 @@ class Counting:
         self.seconds: list[int] = []
         self.order: list[str] = []
 
-    def submit(self, intent: ApprovedIntent, tag: str) -> Outcome:
+    def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
         self.seconds.append(self.clock.now() // SECOND_NS)
         self.order.append(intent.intent_id)
         return self.answers.pop(0) if self.answers else Accepted(str(len(self.order)))

@@ -97,7 +97,7 @@ def test_positions_are_the_net_intraday_ones() -> None:
 
 
 def test_an_intent_is_said_exactly() -> None:
-    assert place_parameters(INTENT, tag(INTENT.intent_id)) == {
+    assert place_parameters(INTENT, tag(INTENT.intent_id), INTENT.quantity) == {
         "variety": "regular", "exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY",
         "quantity": "10", "product": "MIS", "order_type": "LIMIT", "validity": "IOC",
         "tag": "ABCDEFGHIJKLMNOP2700", "price": "1573.05",
@@ -106,7 +106,7 @@ def test_an_intent_is_said_exactly() -> None:
 
 def test_a_market_order_always_carries_protection() -> None:
     intent = msgspec.structs.replace(INTENT, order_type="MARKET", limit_price_paise=0, validity="DAY")
-    parameters = place_parameters(intent, tag(intent.intent_id))
+    parameters = place_parameters(intent, tag(intent.intent_id), intent.quantity)
     assert parameters["market_protection"] == "-1"
     assert "price" not in parameters
 
@@ -123,4 +123,5 @@ def test_a_market_order_always_carries_protection() -> None:
 )
 def test_what_kite_cannot_take_is_refused_before_it_is_sent(change: dict[str, object]) -> None:
     with pytest.raises(IntentError):
-        place_parameters(msgspec.structs.replace(INTENT, **change), tag(INTENT.intent_id))
+        changed = msgspec.structs.replace(INTENT, **change)
+        place_parameters(changed, tag(INTENT.intent_id), changed.quantity)

@@ -133,7 +133,7 @@ def test_an_order_request_is_sent_once_and_its_outcome_is_what_the_reply_proves(
     venue: Venue, run: Run, reply: Reply, kind: type
 ) -> None:
     venue.replies = [reply]
-    outcome = KiteBroker(run).submit(INTENT, tag(INTENT.intent_id))
+    outcome = KiteBroker(run).submit(INTENT, tag(INTENT.intent_id), INTENT.quantity)
     assert isinstance(outcome, kind), outcome
     assert len(venue.asked) == 1
     assert "tag=ABCDEFGHIJKLMNOP2700" in venue.asked[0][2]
@@ -143,18 +143,20 @@ def test_an_order_request_is_sent_once_and_its_outcome_is_what_the_reply_proves(
 def test_no_connection_is_no_order(tmp_path: Path) -> None:
     run = run_against("http://127.0.0.1:9", tmp_path)
     session.save(run, session.Session(api_key="key", access_token="t", user_id="", login_time=""))
-    outcome = KiteBroker(run).submit(INTENT, tag(INTENT.intent_id))
+    outcome = KiteBroker(run).submit(INTENT, tag(INTENT.intent_id), INTENT.quantity)
     assert isinstance(outcome, Rejected) and outcome.code == "unreachable"
 
 
 def test_without_a_login_nothing_is_sent(venue: Venue, tmp_path: Path) -> None:
-    outcome = KiteBroker(run_against(venue.url, tmp_path)).submit(INTENT, tag(INTENT.intent_id))
+    outcome = KiteBroker(run_against(venue.url, tmp_path)).submit(
+        INTENT, tag(INTENT.intent_id), INTENT.quantity
+    )
     assert isinstance(outcome, AuthLost) and "login is needed" in outcome.message
     assert venue.asked == []
 
 
 def test_an_intent_kite_cannot_take_is_not_sent(venue: Venue, run: Run) -> None:
-    outcome = KiteBroker(run).submit(msgspec.structs.replace(INTENT, quantity=0), tag(INTENT.intent_id))
+    outcome = KiteBroker(run).submit(INTENT, tag(INTENT.intent_id), 0)
     assert isinstance(outcome, Rejected) and outcome.code == "intent"
     assert venue.asked == []
 
@@ -162,9 +164,9 @@ def test_an_intent_kite_cannot_take_is_not_sent(venue: Venue, run: Run) -> None:
 def test_a_new_login_is_picked_up_after_the_old_one_died(venue: Venue, run: Run) -> None:
     venue.replies = [error(403, "TokenException", "expired"), ok({"order_id": "7"})]
     broker = KiteBroker(run)
-    assert isinstance(broker.submit(INTENT, tag(INTENT.intent_id)), AuthLost)
+    assert isinstance(broker.submit(INTENT, tag(INTENT.intent_id), INTENT.quantity), AuthLost)
     session.save(run, session.Session(api_key="key", access_token="fresh", user_id="", login_time=""))
-    assert broker.submit(INTENT, tag(INTENT.intent_id)) == Accepted("7")
+    assert broker.submit(INTENT, tag(INTENT.intent_id), INTENT.quantity) == Accepted("7")
 
 
 def test_a_cancel_has_an_outcome_too(venue: Venue, run: Run) -> None:
