@@ -1,0 +1,49 @@
+"""What the REST handlers share: the account's desk, Kite's envelope, and how a request is read."""
+
+from __future__ import annotations
+
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from broker_adapter.sandbox.accounts import Accounts
+from broker_adapter.sandbox.errors import bad_input
+from broker_adapter.sandbox.exchange import Exchange
+from broker_adapter.sandbox.limits import RateLimiter
+from broker_adapter.sandbox.session_clock import SessionClock
+
+Call = Request[Any, Any, Any]
+Reply = Response[bytes]
+
+
+@dataclass
+class Desk:
+    """One per sandbox, kept in the app's state as `desk`."""
+
+    accounts: Accounts
+    exchange: Exchange
+    clock: SessionClock
+    limiter: RateLimiter
+
+
+def desk_of(request: Call) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def success(data: object) -> Reply:
+    """Kite's envelope around `data`."""
+    body = msgspec.json.encode({"status": "success", "data": data})
+    return Response(body, media_type="application/json")
+
+
+async def form_of(request: Call) -> dict[str, str]:
+    """An urlencoded body; the last of a repeated field counts."""
+    try:
+        body = (await request.body()).decode()
+        return dict(urllib.parse.parse_qsl(body, keep_blank_values=True, max_num_fields=100))
+    except ValueError as err:
+        raise bad_input("The request body is not a form.") from err

@@ -1,0 +1,69 @@
+"""Orders and trades: place, modify, cancel, the day's book, one order's history."""
+
+from __future__ import annotations
+
+from litestar import delete, get, post, put
+
+from broker_adapter.sandbox import rows
+from broker_adapter.sandbox.admission import not_found
+from broker_adapter.sandbox.errors import bad_input
+from broker_adapter.sandbox.rest.desk import Call, Reply, desk_of, form_of, success
+
+
+@post("/orders/{variety:str}", status_code=200, opt={"scope": "placement"})
+async def place(request: Call) -> Reply:
+    _regular(request)
+    desk, form = desk_of(request), await form_of(request)
+    return success({"order_id": desk.exchange.place(form, desk.clock.now())})
+
+
+@put("/orders/{variety:str}/{order_id:str}", opt={"scope": "order"})
+async def modify(request: Call) -> Reply:
+    _regular(request)
+    desk, form = desk_of(request), await form_of(request)
+    return success(
+        {"order_id": desk.exchange.modify(request.path_params["order_id"], form, desk.clock.now())}
+    )
+
+
+@delete("/orders/{variety:str}/{order_id:str}", status_code=200, opt={"scope": "order"})
+async def cancel(request: Call) -> Reply:
+    _regular(request)
+    desk = desk_of(request)
+    return success({"order_id": desk.exchange.cancel(request.path_params["order_id"], desk.clock.now())})
+
+
+@get("/orders")
+async def orders(request: Call) -> Reply:
+    return success([rows.order_row(order) for order in desk_of(request).exchange.book.orders.values()])
+
+
+@get("/orders/{order_id:str}")
+async def order_history(request: Call) -> Reply:
+    order_id = request.path_params["order_id"]
+    history = desk_of(request).exchange.book.histories.get(order_id)
+    if history is None:
+        raise not_found(order_id)
+    return success([rows.order_row(order) for order in history])
+
+
+@get("/orders/{order_id:str}/trades")
+async def order_trades(request: Call) -> Reply:
+    order_id = request.path_params["order_id"]
+    book = desk_of(request).exchange.book
+    if order_id not in book.orders:
+        raise not_found(order_id)
+    return success([rows.trade_row(trade) for trade in book.trades_of(order_id)])
+
+
+@get("/trades")
+async def trades(request: Call) -> Reply:
+    return success([rows.trade_row(trade) for trade in desk_of(request).exchange.book.trades])
+
+
+PRIVATE = (place, modify, cancel, orders, order_history, order_trades, trades)
+
+
+def _regular(request: Call) -> None:
+    if request.path_params["variety"] != "regular":
+        raise bad_input("The sandbox takes variety `regular` only.")
