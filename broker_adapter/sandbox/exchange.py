@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from broker_adapter.sandbox import admission
 from broker_adapter.sandbox.book import Book
-from broker_adapter.sandbox.errors import bad_order
+from broker_adapter.sandbox.errors import bad_input, bad_order
 from broker_adapter.sandbox.market import Market, Packets
 from broker_adapter.sandbox.matching import hit, protection_price, take, triggered
-from broker_adapter.sandbox.orders import CANCELLED, OPEN, REJECTED, TRIGGER_PENDING, Order
+from broker_adapter.sandbox.orders import CANCELLED, OPEN, REJECTED, TRIGGER_PENDING, Handling, Order, Placed
 from broker_adapter.sandbox.rms import RiskDesk, fresh_until
 from kitepilot.market.calendar import Session
 
@@ -32,6 +32,7 @@ NS_PER_MIN = 60_000_000_000
 _Happening = tuple[int, int, Callable[[int], None]]
 MAX_LATENCY_NS = 2_000 * NS_PER_MS
 LATENCY_SIGMA = 0.6
+ON_TIME = Handling()
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,14 @@ class Exchange:
 
     # --- requests: what the REST side calls, at a session time -------------------------------------
 
-    def place(self, form: Mapping[str, str], at: int) -> str:
-        """Take a placement; returns the order id. It reaches the exchange later.
+    def place(self, variety: str, form: Mapping[str, str], at: int, handling: Handling = ON_TIME) -> Placed:
+        """Take a placement. It reaches the exchange later.
 
         Raises:
             KiteError: 400, and no order exists.
         """
+        if variety != "regular":
+            raise bad_input("The sandbox takes variety `regular` only.")
         request = admission.placement(form, self.market.by_symbol)
         if not self.session.open_at <= at < self.session.continuous_close_at:
             raise bad_order(
@@ -100,8 +103,9 @@ class Exchange:
         if at >= fresh_until(self.session.date) and self.rms.grows(request):
             raise bad_order("Fresh MIS (intraday) orders are not accepted after the square-off time.")
         order = self.book.open(request, at)
-        self._send(order.order_id, at, lambda when: self._arrive(order.order_id, when))
-        return order.order_id
+        late = at + handling.held_ns + handling.stuck_ns
+        self._send(order.order_id, late, lambda when: self._arrive(order.order_id, when))
+        return Placed(order.order_id)
 
     def modify(self, order_id: str, form: Mapping[str, str], at: int) -> str:
         """Ask to change a live order; the change reaches the exchange later and may find it gone.

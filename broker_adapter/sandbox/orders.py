@@ -8,9 +8,42 @@ from typing import Literal
 OrderType = Literal["MARKET", "LIMIT", "SL", "SL-M"]
 Validity = Literal["DAY", "IOC", "TTL"]
 
+Variety = Literal["regular", "amo", "iceberg"]
+
 COMPLETE, CANCELLED, REJECTED = "COMPLETE", "CANCELLED", "REJECTED"
 OPEN, TRIGGER_PENDING = "OPEN", "TRIGGER PENDING"
 TERMINAL = frozenset((COMPLETE, CANCELLED, REJECTED))
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What goes wrong with a placement on its way, in session time (ns).
+
+    `held_ns`: the order enters the order system, and its book, only that much later. `stuck_ns`: it stays in
+    PUT ORDER REQ RECEIVED for that long. `refusal`: the broker's risk desk rejects it with this text.
+    """
+
+    held_ns: int = 0
+    stuck_ns: int = 0
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One slice of an autosliced placement: an order id, or why there is none (HTTP code, type, text)."""
+
+    order_id: str = ""
+    code: int = 0
+    error_type: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a placement came to. With `children`, `order_id` is the slices' parent and no order itself."""
+
+    order_id: str
+    children: tuple[Child, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

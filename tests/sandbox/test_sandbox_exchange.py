@@ -46,7 +46,7 @@ class Desk:
             "validity": "DAY",
             **{name: str(value) for name, value in changes.items()},
         }
-        return self.exchange.place(form, at)
+        return self.exchange.place("regular", form, at).order_id
 
     def row(self, order_id: str):
         return self.book.orders[order_id]

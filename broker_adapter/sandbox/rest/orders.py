@@ -12,9 +12,9 @@ from broker_adapter.sandbox.rest.desk import Call, Reply, desk_of, form_of, succ
 
 @post("/orders/{variety:str}", status_code=200, opt={"scope": "placement"})
 async def place(request: Call) -> Reply:
-    _regular(request)
     desk, form = desk_of(request), await form_of(request)
-    return success({"order_id": desk.exchange.place(form, desk.clock.now())})
+    placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now())
+    return success({"order_id": placed.order_id})
 
 
 @put("/orders/{variety:str}/{order_id:str}", opt={"scope": "order"})
