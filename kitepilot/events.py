@@ -14,56 +14,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from enum import StrEnum
 
 import msgspec
 
-
-class Side(StrEnum):
-    """Direction of a trade. A position's sign is `+1` for BUY, `-1` for SELL."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
-
-    @property
-    def opposite(self) -> Side:
-        return Side.SELL if self is Side.BUY else Side.BUY
-
-
-class Purpose(StrEnum):
-    """Why an order exists. Everything but ENTRY reduces a position and is never frozen."""
-
-    ENTRY = "entry"
-    EXIT = "exit"
-    SQUARE_OFF = "square_off"
-
-
-class TradingState(StrEnum):
-    """ACTIVE trades; REDUCING only reduces positions; HALTED opens nothing and waits for the owner."""
-
-    ACTIVE = "active"
-    REDUCING = "reducing"
-    HALTED = "halted"
-
-
-class OrderStatus(StrEnum):
-    """Our side of an order's life. The legal moves are one table in `orders.order_machine`."""
-
-    SUBMITTING = "submitting"  # journaled, the request may or may not have left
-    ACCEPTED = "accepted"  # the broker gave an order id
-    WORKING = "working"  # open at the exchange, perhaps partly filled
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"  # the outcome of a request is not known: look in the order book, never resend
-
-    @property
-    def terminal(self) -> bool:
-        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
+# ruff: noqa: PLC0414  (the words and parameters that messages carry are imported from here as well)
+from kitepilot.parameters import DecisionParameters as DecisionParameters
+from kitepilot.parameters import InstrumentTerms as InstrumentTerms
+from kitepilot.parameters import RiskLimits as RiskLimits
+from kitepilot.words import OrderStatus as OrderStatus
+from kitepilot.words import Purpose as Purpose
+from kitepilot.words import Side as Side
+from kitepilot.words import TradingState as TradingState
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -73,53 +34,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     seq: int
     event_at: int
     emitted_at: int = 0
-
-
-# --- parameters of a run: all a decision may depend on besides the events themselves -----------------
-
-
-class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Hard limits of one session. All amounts in paise, all of them positive."""
-
-    daily_loss_paise: int
-    instrument_exposure_paise: int
-    gross_exposure_paise: int
-    order_value_paise: int
-    order_quantity: int
-    open_positions: int
-    orders_per_second: int
-    orders_per_minute: int
-    orders_per_day: int
-    price_band_bps: int  # how far a limit price may be from the last quote
-    stale_quote_s: float
-    entry_protection_bps: int  # entries: limit at the touch plus this much
-    exit_protection_bps: int  # exits: first rung; each retry doubles it up to price_band_bps
-
-
-class InstrumentTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """One instrument as the decision flow knows it. Times are session time (ns UTC) of that day."""
-
-    token: int
-    tradingsymbol: str
-    tick_size_paise: int
-    lot_size: int
-    closing_auction: bool
-    entry_cutoff_at: int  # no entries at or after
-    square_off_at: int  # start leaving
-    force_flat_at: int  # must be flat
-    continuous_close_at: int
-
-
-class DecisionParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the decision fold depends on besides events; travels in `RunStarted`."""
-
-    session_date: str  # ISO date of the session, IST
-    open_at: int
-    close_at: int
-    instruments: tuple[InstrumentTerms, ...]
-    limits: RiskLimits
-    trade_notional_paise: int  # sizing: fixed notional per entry
-    strategies: tuple[str, ...]  # enabled at the start
 
 
 # --- session: the total order --------------------------------------------------------------------------
@@ -197,6 +111,70 @@ class Filled(Event, frozen=True, kw_only=True, tag="filled"):
     quantity: int
     price_paise: int
     filled_at: int  # exchange time (ns)
+
+
+class ForeignOrderUpdated(Event, frozen=True, kw_only=True, tag="foreign_order_updated"):
+    """An order of the account that is not ours: placed by hand or by the broker. We look and never touch."""
+
+    run_id: str
+    order_id: str
+    token: int
+    tradingsymbol: str
+    side: Side
+    product: str
+    quantity: int
+    filled_quantity: int
+    status: OrderStatus
+    venue_status: str
+    placed_by: str  # the broker's name of whoever placed it
+    by_broker: bool  # not the account's own user: the broker's square-off, which it bills for
+
+
+class ForeignFilled(Event, frozen=True, kw_only=True, tag="foreign_filled"):
+    """One intraday (MIS) trade of an order that is not ours, once. The broker nets it with our position."""
+
+    run_id: str
+    order_id: str
+    trade_id: str
+    token: int
+    tradingsymbol: str
+    side: Side
+    quantity: int
+    price_paise: int
+    filled_at: int  # exchange time (ns)
+    placed_by: str
+    by_broker: bool
+
+
+class Alarmed(Event, frozen=True, kw_only=True, tag="alarmed"):
+    """Something a person should look at. `halts`: nothing new is opened until the owner resumes."""
+
+    run_id: str
+    kind: str  # foreign_order | order | breaker | ...
+    subject: str  # what it is about: an order id, an instrument, a breaker's name
+    detail: str
+    halts: bool
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One disagreement between the broker's books and the journal. Rules: `gateway.reconcile`."""
+
+    rule: str
+    subject: str
+    ours: str
+    theirs: str
+
+
+class Reconciled(Event, frozen=True, kw_only=True, tag="reconciled"):
+    """The broker's orders, trades and positions were compared with the journal."""
+
+    run_id: str
+    occasion: str  # start | minute | end_of_day | exit_ladder
+    orders: int  # compared
+    trades: int
+    positions: int
+    differences: tuple[Difference, ...]
+    verdict: str  # equal | healed | halt
 
 
 class Commanded(Event, frozen=True, kw_only=True, tag="commanded"):
@@ -298,6 +276,8 @@ class ApprovedIntent(Event, frozen=True, kw_only=True, tag="approved_intent"):
     decision_price_paise: int
     received_at: int  # from the signal: machine clock of the tick that completed the bar; 0 for own exits
     signal_emitted_at: int  # machine clock of the triggering session message
+    protection_bps: int = 0  # order_type MARKET: how far from the last price it may trade
+    attempt: int = 0  # exits: orders sent before this one since the last exit fill
 
 
 class OrderJournaled(Event, frozen=True, kw_only=True, tag="order_journaled"):
@@ -325,7 +305,12 @@ class OrderJournaled(Event, frozen=True, kw_only=True, tag="order_journaled"):
 
 
 class BarsClosed(Event, frozen=True, kw_only=True, tag="bars_closed"):
-    """All bars of one interval that closed together; one row per instrument. Prices in paise."""
+    """All bars of one interval that closed together; one row per instrument. Prices in paise.
+
+    A bar is identified by (run, token, interval_s, close_at, backfilled). Backfilled bars are the broker's
+    own candles of minutes in which the feed was down, fetched later: they are for the record only, never an
+    input of features or decisions, and may stand beside a bar made from the ticks that did arrive.
+    """
 
     interval_s: int
     close_at: int
@@ -335,7 +320,8 @@ class BarsClosed(Event, frozen=True, kw_only=True, tag="bars_closed"):
     low_paise: list[int]
     close_paise: list[int]
     volume: list[int]
-    tick_count: list[int]
+    tick_count: list[int]  # 0 in backfilled bars: the broker does not say
+    backfilled: bool = False
 
 
 class FeaturesComputed(Event, frozen=True, kw_only=True, tag="features_computed"):
@@ -347,6 +333,15 @@ class FeaturesComputed(Event, frozen=True, kw_only=True, tag="features_computed"
     tokens: list[int]
     values: bytes
     scores: dict[str, list[float]]  # model id -> one score per token (NaN while warming up)
+
+
+class PostbackReceived(Event, frozen=True, kw_only=True, tag="postback_received"):
+    """An HTTP postback whose checksum was right. A hint about an order, never the truth about it."""
+
+    order_id: str
+    status: str
+    body: str  # JSON as it came
+    received_at: int  # machine clock, ns
 
 
 class DeadLetter(Event, frozen=True, kw_only=True, tag="dead_letter"):
@@ -361,7 +356,19 @@ class DeadLetter(Event, frozen=True, kw_only=True, tag="dead_letter"):
     payload: bytes
 
 
-SessionEvent = RunStarted | Marked | SignalRaised | OrderUpdated | Filled | Commanded | FeedChanged
+SessionEvent = (
+    RunStarted
+    | Marked
+    | SignalRaised
+    | OrderUpdated
+    | Filled
+    | ForeignOrderUpdated
+    | ForeignFilled
+    | Alarmed
+    | Reconciled
+    | Commanded
+    | FeedChanged
+)
 DecisionEvent = Verdict | StateChanged | AccountMarked
 AnyEvent = (
     SessionEvent
@@ -370,6 +377,7 @@ AnyEvent = (
     | OrderJournaled
     | BarsClosed
     | FeaturesComputed
+    | PostbackReceived
     | DeadLetter
 )
 

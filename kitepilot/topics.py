@@ -25,6 +25,17 @@ FEATURES = Topic("features", 1, 7 * DAY, "msgpack, FeaturesComputed")
 DECISIONS = Topic("decisions", 1, 400 * DAY, "msgpack, kitepilot.events.DecisionEvent")
 INTENTS = Topic("intents", 1, 400 * DAY, "msgpack, ApprovedIntent")
 ORDERS = Topic("orders", 1, 400 * DAY, "msgpack, OrderJournaled")
+POSTBACKS = Topic("postbacks", 1, 30 * DAY, "msgpack, PostbackReceived")
 DEAD_LETTER = Topic("dead-letter", 1, 30 * DAY, "msgpack, DeadLetter")
 
-TOPICS: tuple[Topic, ...] = (TICKS, SESSION, BARS, FEATURES, DECISIONS, INTENTS, ORDERS, DEAD_LETTER)
+TOPICS: tuple[Topic, ...] = (
+    TICKS,
+    SESSION,
+    BARS,
+    FEATURES,
+    DECISIONS,
+    INTENTS,
+    ORDERS,
+    POSTBACKS,
+    DEAD_LETTER,
+)

@@ -75,6 +75,7 @@ SHAPES = {
         Shape("signals", _own_fields(e.SignalRaised) | ENVELOPE),
         Shape("order_updates", _own_fields(e.OrderUpdated) | ENVELOPE),
         Shape("fills", _own_fields(e.Filled) | ENVELOPE),
+        Shape("foreign_fills", _own_fields(e.ForeignFilled) | ENVELOPE),
         Shape("verdicts", _own_fields(e.Verdict, "checks") | _CHECKS | ENVELOPE),
         Shape("account", _own_fields(e.AccountMarked) | ENVELOPE),
         Shape("intents", _own_fields(e.ApprovedIntent) | ENVELOPE),
@@ -95,7 +96,11 @@ SHAPES = {
         ),
         Shape(
             "bars",
-            _BAR | dict.fromkeys((*_PAISE, "volume", "tick_count"), _WHOLE) | ENVELOPE | _ROW,
+            _BAR
+            | dict.fromkeys((*_PAISE, "volume", "tick_count"), _WHOLE)
+            | {"backfilled": _YES}
+            | ENVELOPE
+            | _ROW,
             scalar=False,
         ),
         Shape(
@@ -238,6 +243,7 @@ def _bars(event: e.BarsClosed) -> list[tuple[str, Rows]]:
     grid = _bar_grid(event)
     for name in (*_PAISE, "volume", "tick_count"):
         grid.put(name, getattr(event, name))
+    grid.columns["backfilled"] = np.full(grid.length, event.backfilled)
     return [("bars", grid.done())]
 
 
@@ -262,6 +268,11 @@ _MAKERS: dict[type[e.Event], Callable[[Any], list[tuple[str, Rows]]]] = {
     e.Commanded: _rare(lambda event: event.command),
     e.FeedChanged: _rare(lambda event: event.state),
     e.StateChanged: _rare(lambda event: event.state.value),
+    e.ForeignOrderUpdated: _rare(lambda event: event.status.value),
+    e.Alarmed: _rare(lambda event: event.kind),
+    e.Reconciled: _rare(lambda event: event.verdict),
+    e.PostbackReceived: _rare(lambda event: event.status),
+    e.ForeignFilled: _fields_of("foreign_fills"),
     e.SignalRaised: _fields_of("signals"),
     e.OrderUpdated: _fields_of("order_updates"),
     e.Filled: _fields_of("fills"),

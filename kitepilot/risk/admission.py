@@ -12,6 +12,7 @@ from datetime import date
 from kitepilot.events import (
     AnyEvent,
     Filled,
+    ForeignFilled,
     Marked,
     RunStarted,
     SessionEvent,
@@ -62,7 +63,7 @@ def _flaw(event: AnyEvent) -> str:
     match event:
         case Marked():
             return _marked_flaw(event)
-        case Filled() if event.quantity <= 0 or event.price_paise <= 0:
+        case Filled() | ForeignFilled() if event.quantity <= 0 or event.price_paise <= 0:
             return f"a fill of {event.quantity} at {event.price_paise} paise"
         case SignalRaised() if min(event.horizon_s, event.stop_bps, event.take_profit_bps) < 0:
             return "a signal with a negative horizon, stop or profit"

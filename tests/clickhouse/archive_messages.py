@@ -101,6 +101,53 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
             price_paise=150_005,
             filled_at=OPEN_AT + 123_456_789,
         ),
+        e.ForeignOrderUpdated(
+            **at("gateway.findings", 4 * seq),
+            run_id="r",
+            order_id=f"f{seq}",
+            token=408065,
+            tradingsymbol="INFY",
+            side=e.Side.SELL,
+            product="MIS",
+            quantity=5,
+            filled_quantity=5,
+            status=e.OrderStatus.FILLED,
+            venue_status="COMPLETE",
+            placed_by="AB1234",
+            by_broker=False,
+        ),
+        e.ForeignFilled(
+            **at("gateway.findings", 4 * seq + 1),
+            run_id="r",
+            order_id=f"f{seq}",
+            trade_id=f"t{seq}",
+            token=408065,
+            tradingsymbol="INFY",
+            side=e.Side.SELL,
+            quantity=5,
+            price_paise=150_005,
+            filled_at=OPEN_AT + 123_456_789,
+            placed_by="AB1234",
+            by_broker=False,
+        ),
+        e.Alarmed(
+            **at("gateway.findings", 4 * seq + 2),
+            run_id="r",
+            kind="foreign_order",
+            subject=f"f{seq}",
+            detail="SELL 5 INFY",
+            halts=False,
+        ),
+        e.Reconciled(
+            **at("gateway.findings", 4 * seq + 3),
+            run_id="r",
+            occasion="minute",
+            orders=1,
+            trades=1,
+            positions=1,
+            differences=(e.Difference(rule="fill_missing_here", subject="f", ours="0", theirs="5"),),
+            verdict="healed",
+        ),
         e.Commanded(**at("owner", seq), command_id="c1", command="halt", by="me"),
         e.FeedChanged(**at("ingest", seq), state="down", detail="silence"),
     ]
@@ -197,6 +244,9 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
         price_paise=150_080,
         latency_ns=1_000,
     )
+    postback = e.PostbackReceived(
+        **at("api", seq), order_id=f"o{seq}", status="COMPLETE", body='{"order_id": "o"}', received_at=13
+    )
     letter = e.DeadLetter(
         **at("ingest", seq),
         reason="unknown_token",
@@ -214,6 +264,7 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
         "features": [features],
         "intents": [intent],
         "orders": [order],
+        "postbacks": [postback],
         "dead-letter": [letter],
     }
 
