@@ -107,7 +107,7 @@ class PlainBars:
         if second >= it.close_s:
             return "after_close"
         reference = previous or it.last
-        if not 0 < price < 2**31 or (reference and not reference <= price * 100 <= reference * 10_000):
+        if not 0 < price < 2**31 or (reference and not reference <= price * 3 <= reference * 9):
             return "bad_price"
         if not it.index and price % it.tick_size:
             return "off_grid"

@@ -26,7 +26,8 @@ FLOWS: Final = 64  # ring of 1 s volumes; longest look-back 60 s
 MAX_PRICE_PAISE: Final = 2**31 - 1  # closes are kept as int32
 MAX_FLOW: Final = 2**31 - 1  # shares a second in a feature's window, kept as int32
 MAX_LEAP: Final = 2**30  # shares between two packets; more is a negative number read as unsigned
-PRICE_FACTOR: Final = 100  # a price outside reference / 100 .. reference * 100 is absurd
+#: Outside reference / 3 .. reference * 3 a price is absurd: the widest fixed band of a day is 20 %.
+PRICE_FACTOR: Final = 3
 FALLS_TO_RESET: Final = 20  # so many falls in a row are a new count, not late packets
 AUCTION_TAIL_S: Final = 300  # the pre-open's volume is final this long before the open
 SQUARE_UNIT: Final = 65_536.0

@@ -89,6 +89,18 @@ def one(run: Run, query: str) -> Any:
         return client.query(query, parameters={"run": run.run_id}).result_rows[0]
 
 
+def test_a_backfilled_bar_stands_beside_the_one_made_from_ticks_and_says_so(run: Run) -> None:
+    log = new_log(run)
+    [made] = samples(0)["bars"]
+    filled = msgspec.structs.replace(made, source="backfill", backfilled=True, volume=[130, 200])
+    log.append("bars", [encode(made), encode(filled), encode(filled)])
+    archive = open_archive(run, None)
+    archive.add(read_all(log, run))
+    archive.flush()
+    rows = "FROM bars WHERE run_id = {run:String} AND token = 408065"
+    assert one(run, f"SELECT groupArray(tuple(backfilled, volume)) {rows}") == ([(False, 100), (True, 130)],)
+
+
 def test_every_kind_of_message_becomes_rows_that_say_the_same(run: Run) -> None:
     log = new_log(run)
     write_day(log, run, 0, 3)

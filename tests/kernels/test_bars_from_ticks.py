@@ -150,8 +150,8 @@ def test_an_index_has_bars_without_volume_or_book() -> None:
         ("unknown_token", tick(1, 10_000, 9, token=12_801)),
         ("off_grid", tick(1, 10_001, 9)),
         ("bad_price", tick(1, 0, 9)),
-        ("bad_price", tick(1, 1_000_005, 9)),
-        ("bad_price", tick(1, 95, 9)),
+        ("bad_price", tick(1, 30_005, 9)),
+        ("bad_price", tick(1, 3_330, 9)),
         ("volume_fell", tick(1, 10_000, 4)),
         ("negative_volume", tick(1, 10_000, 2**32 - 10)),
         ("not_today", tick(1 - 86_400, 10_000, 9)),
@@ -179,9 +179,10 @@ def test_bad_input_is_refused_whole_and_the_bar_is_unharmed(reason: str, record:
 
 
 def test_a_price_at_the_edge_of_the_absurd_is_taken_and_one_tick_past_it_is_not() -> None:
-    outputs = run(Shard(spec()), [START, tick(0, 1_000_000, 5), tick(0, 100, 5), clock(3)])
+    outputs = run(Shard(spec()), [START, tick(0, 30_000, 5), tick(0, 3_335, 5), clock(3)])
     assert bars_of(outputs)[0][5] == 2
-    assert refusals(run(Shard(spec()), [START, tick(0, 1_000_005, 5), clock(3)])) == {"bad_price": 1}
+    assert refusals(run(Shard(spec()), [START, tick(0, 30_005, 5), clock(3)])) == {"bad_price": 1}
+    assert refusals(run(Shard(spec()), [START, tick(0, 3_330, 5), clock(3)])) == {"bad_price": 1}
 
 
 def test_a_tick_sixty_seconds_ahead_waits_for_its_second() -> None:

@@ -134,9 +134,14 @@ def test_a_one_sided_book_says_nothing() -> None:
 
 
 def test_a_shock_leaves_the_volatility_window_without_a_trace() -> None:
-    tape = [clock(-1), tick(0, 10_000, 5), tick(1, 999_990, 6), tick(2, 10_000, 7), clock(300), clock(400)]
+    widest = [
+        tick(0, 3_335, 5),
+        tick(1, 30_000, 6),
+        tick(2, 3_335, 7),
+    ]  # a third of the close, three times it
+    tape = [clock(-1), *widest, clock(300), clock(400)]
     found = [out.features[0, COLUMN["vol_60s"]] for out in closes(run(Shard(spec()), tape))]
-    assert np.nanmax(found) > 1e5
+    assert np.nanmax(found) > 75_000
     assert found[-1] == 0.0
 
 
