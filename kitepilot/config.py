@@ -110,7 +110,9 @@ class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ticker_url: str = "ws://127.0.0.1:18211"
     admin_url: str = "http://127.0.0.1:18212"  # sandbox only
     api_key: str = "kitepilot_paper"
-    orders_per_second: int = 8
+    orders_per_second: int = 8  # entries: of Kite's 10; the rest is kept for exits and cancels
+    orders_per_minute: int = 360  # entries: of Kite's 400
+    orders_per_day: int = 4_500  # entries: of Kite's 5,000
     request_timeout_s: float = 7.0
     idle_timeout_s: float = 6.0
 

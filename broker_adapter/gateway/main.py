@@ -23,6 +23,7 @@ from broker_adapter.gateway.truth import OrderTruthFinder
 from broker_adapter.kite import session
 from broker_adapter.kite.client import BrokerReadError, KiteBroker
 from broker_adapter.kite.clock import VenueClock, WallClock
+from broker_adapter.kite.limits import RateLimits, shares_of
 from broker_adapter.kite.ticker import Down, Frame, Text, Ticker, Up
 from broker_adapter.kite.wire import ClockSaid, OrderSaid, read_text
 from infra.eventlog import open_log
@@ -54,8 +55,9 @@ class Gateway:
         self.desk = Desk(run.run_id)
         self._scribe = Scribe(journal, log)
         settings = run.config.broker
-        self._submitter = Submitter(broker, self.clock, run.config.risk, settings.orders_per_second)
-        self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock)
+        self._limits = RateLimits(self.clock, shares_of(settings))
+        self._submitter = Submitter(broker, self._limits, run.config.risk)
+        self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock, self._limits)
         self._ticker = Ticker(
             settings.ticker_url,
             settings.api_key,
@@ -111,8 +113,10 @@ class Gateway:
     async def _recover(self) -> int:
         """Take up an earlier gateway's work; returns the offset of the next intent."""
         progress = self._journal.progress()
-        for file in self._journal.files():
+        files = self._journal.files()
+        for file in files:
             self.desk.restore(file)
+        self._limits.counted(len(files))
         await self._scribe.republish(progress.unpublished)
         now, wall = self.clock.now(), time.time_ns()
         lost = [file for file in self.desk.live() if not file.order_id]

@@ -12,28 +12,29 @@ from typing import Any
 
 from broker_adapter.gateway.desk import Desk, OrderFile
 from broker_adapter.gateway.scribe import Scribe
-from broker_adapter.gateway.submit import Limiter
 from broker_adapter.kite.client import BrokerReadError
 from broker_adapter.kite.clock import SessionClock
+from broker_adapter.kite.limits import RateLimits
 from broker_adapter.kite.parse import RowError, order_report
 from kitepilot.ports import Broker, OrderReport, TradeReport
 
 POLL_S = 1.0
 HURRIED_POLL_S = 0.25  # while an outcome is unknown or trades are missing
 FULL_LOOK_S = 5.0  # also without an order of ours that is live: a late fill may come after the end
-READS_PER_SECOND = 8
 ONE_BY_ONE = 3  # orders whose trades are asked singly; more are read in one go
 
 
 class OrderTruthFinder:
     """Reads the broker's side and tells the desk. All methods run on the event loop."""
 
-    def __init__(self, broker: Broker, desk: Desk, scribe: Scribe, clock: SessionClock) -> None:
+    def __init__(
+        self, broker: Broker, desk: Desk, scribe: Scribe, clock: SessionClock, limits: RateLimits
+    ) -> None:
         self._broker = broker
         self._desk = desk
         self._scribe = scribe
         self._clock = clock
-        self._limiter = Limiter(clock)
+        self._limits = limits
         self._pool = ThreadPoolExecutor(2, "book")
         self._hint = asyncio.Event()
         self._looked_at = 0.0
@@ -132,8 +133,8 @@ class OrderTruthFinder:
         await self._scribe.post([change for change in changes if change is not None])
 
     async def _read(self, request: Any) -> Any:
-        await self._limiter.admit(READS_PER_SECOND)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, request)
+        async with self._limits.sending("other"):
+            return await asyncio.get_running_loop().run_in_executor(self._pool, request)
 
     @staticmethod
     def _warn(file: OrderFile) -> None:

@@ -7,10 +7,14 @@ import time
 from typing import Protocol
 
 SECOND_NS = 1_000_000_000
+MOST_COARSE_NS = 500_000_000  # the sandbox plays slices of half a second at most
 
 
 class SessionClock(Protocol):
-    """Session time in ns UTC, and a way to wait for it."""
+    """Session time in ns UTC, and a way to wait for it. `coarse_ns`: it may really be later by so much."""
+
+    @property
+    def coarse_ns(self) -> int: ...
 
     def now(self) -> int: ...
 
@@ -25,10 +29,12 @@ class VenueClock:
     def __init__(self) -> None:
         self._now = 0
         self._moved = asyncio.Event()
+        self.coarse_ns = MOST_COARSE_NS
 
     def feed(self, session_ns: int) -> None:
         """One clock frame. Older than what is known: ignored (a reconnect may repeat one)."""
         if session_ns > self._now:
+            self.coarse_ns = min(session_ns - self._now, MOST_COARSE_NS)
             self._now = session_ns
             self._moved.set()
             self._moved = asyncio.Event()
@@ -48,6 +54,8 @@ class VenueClock:
 
 class WallClock:
     """The machine's clock; live session time."""
+
+    coarse_ns = 10_000_000  # it may be stepped by the time service
 
     def feed(self, session_ns: int) -> None:
         """Clock frames are a thing of the sandbox: live ignores them."""

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker_adapter.gateway.desk import ABSENT_AFTER_NS, ABSENT_WALL_NS, Change, Desk, OrderFile
-from broker_adapter.gateway.submit import KITE_ORDERS_PER_SECOND, STANDSTILL_S, Limiter, Submitter
+from broker_adapter.gateway.submit import Submitter
+from broker_adapter.kite.allowances import ORDERS_PER_SECOND
 from broker_adapter.kite.clock import SECOND_NS, VenueClock, WallClock
+from broker_adapter.kite.limits import EntryShares, RateLimits
 from kitepilot.config import RiskSection
 from kitepilot.events import ApprovedIntent, Filled, OrderStatus, OrderUpdated, Purpose, Side
 from kitepilot.ports import (
@@ -248,14 +250,12 @@ def many(count: int, purpose: Purpose) -> list[ApprovedIntent]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("purpose", "limit"), [(Purpose.ENTRY, 8), (Purpose.SQUARE_OFF, KITE_ORDERS_PER_SECOND)]
-)
+@pytest.mark.parametrize(("purpose", "limit"), [(Purpose.ENTRY, 8), (Purpose.SQUARE_OFF, ORDERS_PER_SECOND)])
 async def test_no_session_second_sees_more_orders_than_allowed(purpose: Purpose, limit: int) -> None:
     clock = VenueClock()
     clock.feed(NOW)
     broker = Counting(clock)
-    submitter = Submitter(broker, clock, RiskSection(), 8)
+    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection())
     ticking = asyncio.create_task(run_clock(clock, 20))
     async with asyncio.timeout(20):
         await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00") for i in many(40, purpose)))
@@ -263,26 +263,15 @@ async def test_no_session_second_sees_more_orders_than_allowed(purpose: Purpose,
     submitter.close()
     counts = [broker.seconds.count(second) for second in set(broker.seconds)]
     assert sum(counts) == 40
-    assert max(counts) <= limit + 4, (
-        "requests already handed to the four threads may slip into the next second"
-    )
+    assert max(counts) <= limit
     assert len(counts) >= 40 // limit
-
-
-async def test_a_full_second_opens_again_though_the_session_clock_stands_still() -> None:
-    clock = VenueClock()
-    clock.feed(NOW)
-    limiter = Limiter(clock)
-    async with asyncio.timeout(STANDSTILL_S * 4):
-        for _ in range(3):
-            await limiter.admit(2)
 
 
 async def test_orders_of_one_instrument_leave_in_the_order_of_their_intents() -> None:
     clock = VenueClock()
     clock.feed(NOW)
     broker = Counting(clock)
-    submitter = Submitter(broker, clock, RiskSection(), 8)
+    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection())
     same = [intent(1, name=f"{'B' * 17}{letter}", purpose=Purpose.EXIT) for letter in "ABCDEFGH"]
     await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00") for i in same))
     submitter.close()
@@ -295,7 +284,7 @@ async def test_only_an_order_refused_unseen_is_sent_again() -> None:
     ticking = asyncio.create_task(run_clock(clock, 30))
     for answers, sends in [([Throttled(""), Accepted("7")], 2), ([Throttled("")] * 5, 3), ([Unknown("")], 1)]:
         broker = Counting(clock, list(answers))
-        submitter = Submitter(broker, clock, RiskSection(), 8)
+        submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection())
         sent = await submitter.submit(intent(), f"{ID}00")
         submitter.close()
         assert len(broker.order) == sends
