@@ -104,12 +104,21 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where Kite is. The defaults are the local sandbox's; live uses Kite's own addresses."""
+    """Where Kite is. The defaults are the local sandbox's; live uses Kite's own addresses.
+
+    `token_key_url` and `api_secret_url` say where secrets lie (`env:NAME`, `file:///path`,
+    `keyring:service/name`), never what they are. A login of another user than `user_id` is refused.
+    """
 
     rest_url: str = "http://127.0.0.1:18210"
     ticker_url: str = "ws://127.0.0.1:18211"
     admin_url: str = "http://127.0.0.1:18212"  # sandbox only
     api_key: str = "kitepilot_paper"
+    user_id: str = ""
+    redirect_url: str = "http://127.0.0.1:18209/kitepilot"  # as registered with the API key
+    token_key_url: str = ""  # empty: $KITEPILOT_KEY, else keyring:kitepilot/key
+    api_secret_url: str = ""  # empty: $KITEPILOT_API_SECRET, else keyring:kitepilot/<api_key>
+    egress_ips: list[str] = msgspec.field(default_factory=list)  # registered with the broker for orders
     orders_per_second: int = 8  # entries: of Kite's 10; the rest is kept for exits and cancels
     orders_per_minute: int = 360  # entries: of Kite's 400
     orders_per_day: int = 4_500  # entries: of Kite's 5,000

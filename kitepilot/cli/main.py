@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +13,19 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.config import Config, ConfigError
+from kitepilot.cli import morning
+from kitepilot.cli.options import (
+    ConfigOption,
+    FeedOption,
+    JsonOption,
+    LogOption,
+    SessionOption,
+    SpeedOption,
+    chosen_config,
+    clear_errors,
+)
 from kitepilot.run import current, home
 
-EXIT_USER = 2
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -31,66 +38,10 @@ app = typer.Typer(
     help="""Intraday trading on the NSE cash market: paper first, then live.
 
     [b]A first day:[/b]  kitepilot doctor  ->  kitepilot seed  ->  kitepilot paper
+    [b]A live morning:[/b]  kitepilot login  (once a day, by a person)
 
     Everything it writes is under ./var (or $KITEPILOT_HOME).""",
 )
-
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; defaults without one.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-SessionOption = Annotated[str | None, typer.Option("--session", help="Trading date, e.g. 2026-11-20.")]
-FeedOption = Annotated[
-    str | None, typer.Option("--feed", help="Recorded ticks (Parquet file or folder) in place of the seed.")
-]
-SpeedOption = Annotated[
-    str | None, typer.Option("--speed", help='Session seconds per second, or "max". Live pace is 1.')
-]
-LogOption = Annotated[str | None, typer.Option("--log", help="Event log: sqlite (embedded) or kafka.")]
-
-
-class UserError(Exception):
-    """Something the person at the keyboard can mend. Printed in one line, exit code 2."""
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """User errors become one line and exit code 2; anything else is a defect and keeps its trace."""
-    from kitepilot.cli.supervise import SupervisionError
-    from kitepilot.cli.watch import StalledError
-    from kitepilot.market.calendar import CalendarError
-    from kitepilot.models.port import ModelError
-    from kitepilot.ports import LogError
-
-    try:
-        yield
-    except (
-        ConfigError,
-        UserError,
-        SupervisionError,
-        StalledError,
-        LogError,
-        CalendarError,
-        ModelError,
-    ) as err:
-        _fail(str(err))
-    except OSError as err:
-        if err.errno != 28:  # ENOSPC
-            raise
-        _fail(f"the disk is full: {err.filename or home()}; free space or set $KITEPILOT_HOME elsewhere")
-
-
-def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
-    raise typer.Exit(EXIT_USER)
-
-
-def _config(path: Path | None, **changes: object) -> Config:
-    speed = changes.get("session.speed")
-    if isinstance(speed, str) and speed != "max":
-        try:
-            changes["session.speed"] = float(speed)
-        except ValueError as err:
-            raise ConfigError(f'--speed {speed!r} is neither a number nor "max"') from err
-    return configuration.override(configuration.load(path), **changes)
 
 
 @app.command()
@@ -113,8 +64,8 @@ def paper(
     """
     from kitepilot.cli.paper import trade
 
-    with _clear_errors():
-        chosen = _config(
+    with clear_errors():
+        chosen = chosen_config(
             config,
             **{
                 "session.date": session,
@@ -142,8 +93,8 @@ def seed(
     """Train the first model on earlier days of the synthetic market. Same seed, same model."""
     from kitepilot.cli.seeding import train
 
-    with _clear_errors():
-        card = train(_config(config), home(), days)
+    with clear_errors():
+        card = train(chosen_config(config), home(), days)
     if as_json:
         print(json.dumps(card))
 
@@ -153,8 +104,8 @@ def doctor(config: ConfigOption = None, log: LogOption = None, as_json: JsonOpti
     """Check that this machine can run KitePilot, and say what to do where it cannot."""
     from kitepilot.cli.preflight import findings
 
-    with _clear_errors():
-        found = list(findings(_config(config, **{"log.kind": log}), home()))
+    with clear_errors():
+        found = list(findings(chosen_config(config, **{"log.kind": log}), home()))
     ok = all(f.ok for f in found)
     if as_json:
         print(json.dumps({"ok": ok, "findings": [vars(f) for f in found]}))
@@ -177,9 +128,9 @@ def up(
     """Start the whole system in the background on a paper session, and leave it running."""
     from kitepilot.cli.background import bring_up
 
-    with _clear_errors():
+    with clear_errors():
         changes = {"session.date": session, "session.speed": speed, "market.feed": feed, "log.kind": log}
-        run = bring_up(_config(config, **changes), home())
+        run = bring_up(chosen_config(config, **changes), home())
     Console().print(f"{run.run_id} is up; `kitepilot status`, `kitepilot logs`, `kitepilot down`")
 
 
@@ -188,7 +139,7 @@ def down() -> None:
     """Stop everything in order: producers first, then consumers, then the stores."""
     from kitepilot.cli.background import take_down
 
-    with _clear_errors():
+    with clear_errors():
         stopped = take_down(home())
     Console().print("stopped" if stopped else "nothing was running")
 
@@ -198,7 +149,7 @@ def status(as_json: JsonOption = False) -> None:
     """Processes and the account, as they are now. Exit code 3 when nothing runs."""
     from kitepilot.cli.background import describe
 
-    with _clear_errors():
+    with clear_errors():
         found = describe(home())
     if as_json:
         print(json.dumps(found))
@@ -231,7 +182,7 @@ def logs(
     """Show the last lines that the processes of the newest run wrote."""
     from kitepilot.cli.background import last_lines
 
-    with _clear_errors():
+    with clear_errors():
         for name, text in last_lines(home(), process, lines):
             Console().rule(name, align="left")
             print(text)
@@ -246,7 +197,7 @@ def ticks(
     """Show the newest ticks in the log: they are fixed binary records, this makes them readable."""
     from kitepilot.cli.tail import last_ticks, newest_run
 
-    with _clear_errors():
+    with clear_errors():
         rows = last_ticks(newest_run(home()), symbol, lines)
     if as_json:
         print(json.dumps(rows))
@@ -275,11 +226,14 @@ def compare(
     raise typer.Exit(calibration.main(arguments))
 
 
+morning.add_to(app)
+
+
 @app.command("config")
-def show_config(config: ConfigOption = None) -> None:
+def showchosen_config(config: ConfigOption = None) -> None:
     """Print the whole configuration with every default filled in, and its hash."""
-    with _clear_errors():
-        chosen = _config(config)
+    with clear_errors():
+        chosen = chosen_config(config)
     print(configuration.dump(chosen), end="")
     print(f"# hash: {configuration.config_hash(chosen)}")
 
@@ -289,8 +243,8 @@ def prepare(config: ConfigOption = None) -> None:
     """For containers, step 1: create the run, its schemas and topics; `runs/current` points to it."""
     from kitepilot.cli.containers import prepare as step
 
-    with _clear_errors():
-        run = step(_config(config), home())
+    with clear_errors():
+        run = step(chosen_config(config), home())
     print(run.run_id)
 
 
@@ -299,7 +253,7 @@ def open_session() -> None:
     """For containers, step 2: log in, fetch the instruments, announce the run to the decision flow."""
     from kitepilot.cli.containers import open_session as step
 
-    with _clear_errors():
+    with clear_errors():
         step(current())
 
 
@@ -308,7 +262,7 @@ def conduct(as_json: JsonOption = False) -> None:
     """For containers, step 3: open the market, follow the day, reconcile. Exit codes as `paper`."""
     from kitepilot.cli.containers import conduct as step
 
-    with _clear_errors():
+    with clear_errors():
         result = step(current(), as_json=as_json)
     if as_json:
         print(json.dumps(result))
@@ -328,7 +282,7 @@ def run_process(name: str) -> None:
     """Body of one supervised process (started by the supervisor, not by hand)."""
     from kitepilot.cli import processes
 
-    with _clear_errors():
+    with clear_errors():
         code = processes.run_process(name, current())
     raise typer.Exit(code)
 

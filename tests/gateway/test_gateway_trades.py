@@ -309,7 +309,7 @@ def test_the_process_trades_until_sigterm_and_ends_cleanly(floor: Floor) -> None
 def test_without_a_database_or_a_login_the_process_says_what_is_missing(
     floor: Floor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (floor.run.folder / "session.json").unlink()
+    (floor.run.folder / "session.sealed").unlink()
     assert main(floor.run) == 1
     assert "a login is needed" in capsys.readouterr().err
     homeless = dataclasses.replace(floor.run, config=configuration.Config())

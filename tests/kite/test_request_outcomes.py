@@ -214,7 +214,7 @@ def test_a_login_exchanges_the_request_token_and_keeps_the_session_private(
     ]
     assert session.login_to_sandbox(run, "secret") == "at"
     assert session.load(run).user_id == "AB1234"
-    assert (run.folder / "session.json").stat().st_mode & 0o777 == 0o600
+    assert (run.folder / "session.sealed").stat().st_mode & 0o777 == 0o600
     # sha256("kitepilot_paper" + "rt" + "secret"), computed with coreutils
     assert "checksum=" + CHECKSUM in venue.asked[1][2]
 
@@ -238,6 +238,6 @@ def test_a_login_that_fails_says_why(venue: Venue, tmp_path: Path) -> None:
 
 
 def test_a_damaged_session_file_asks_for_a_login(run: Run) -> None:
-    (run.folder / "session.json").write_text("{")
+    (run.folder / "session.sealed").write_text("{")
     with pytest.raises(session.SessionError, match=r"damaged.*login is needed"):
         session.load(run)

@@ -1,0 +1,159 @@
+"""A sandbox to log in to, a keyring in memory, and a person with a browser."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from typer.testing import CliRunner
+
+from kitepilot import config as configuration
+from kitepilot.cli.main import app
+from kitepilot.config import Config
+
+SECRET = "a-secret-of-the-api"
+
+
+class MemoryKeyring(KeyringBackend):
+    """What an operating system's keyring does, without one."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.kept[service, username]
+
+
+@pytest.fixture
+def memory_keyring() -> Iterator[MemoryKeyring]:
+    before = keyring.get_keyring()
+    backend = MemoryKeyring()
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(before)
+
+
+def free_port(count: int = 1) -> int:
+    """A free port with `count - 1` free neighbours above it."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        try:
+            for offset in range(1, count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port + offset))
+        except OSError:
+            continue
+        return port
+    raise AssertionError(f"no {count} free ports in a row")
+
+
+@dataclass(frozen=True)
+class Venue:
+    """A running sandbox and the configuration of somebody who trades there."""
+
+    rest: str
+    ticker: str
+    admin: str
+    redirect: str
+
+    def config(self, **changes: object) -> Config:
+        addresses = {
+            "broker.rest_url": self.rest,
+            "broker.ticker_url": self.ticker,
+            "broker.admin_url": self.admin,
+            "broker.redirect_url": self.redirect,
+        }
+        return configuration.override(Config(), **{**addresses, **changes})
+
+
+@pytest.fixture(scope="session")
+def venue() -> Iterator[Venue]:
+    port = free_port(4)
+    redirect = f"http://127.0.0.1:{port + 3}/kitepilot"
+    words = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
+    child = subprocess.Popen(
+        [*words, "--date", "2026-11-20", "--speed", "600", "--start", "--redirect-url", redirect],
+        env={**os.environ, "KITEPILOT_API_SECRET": SECRET},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert any("ready" in line for line in child.stdout), "the sandbox did not start"
+    try:
+        yield Venue(
+            f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port + 1}", f"http://127.0.0.1:{port + 2}", redirect
+        )
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+@dataclass
+class Person:
+    """Somebody who opens what the terminal shows, as a browser would: redirects are followed."""
+
+    pages: list[httpx.Response] = field(default_factory=list)
+
+    def opens(self, url: str) -> None:
+        self.pages.append(httpx.get(url, follow_redirects=True, timeout=10, trust_env=False))
+
+    def reads(self, told: str) -> None:
+        """The terminal's words; an address in them is opened, as it would be in another window."""
+        for line in told.splitlines():
+            if line.startswith("http"):
+                threading.Thread(target=self.opens, args=(line,)).start()
+
+    def has_seen_a_page(self) -> httpx.Response:
+        deadline = time.monotonic() + 10
+        while not self.pages:
+            assert time.monotonic() < deadline, "no page"
+            time.sleep(0.01)
+        return self.pages[-1]
+
+
+@pytest.fixture
+def person() -> Person:
+    return Person()
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_keyring: MemoryKeyring) -> Path:
+    """A home and a machine without any secret lying about."""
+    for name in ("KITEPILOT_KEY", "KITEPILOT_API_SECRET", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KITEPILOT_HOME", str(tmp_path / "var"))
+    return tmp_path / "var"
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., object]:
+    """`command(config, "login", "--status")`: the command line with that configuration."""
+
+    def run(config: Config, *words: str) -> object:
+        path = tmp_path / "kitepilot.yaml"
+        path.write_text(configuration.dump(config))
+        return CliRunner().invoke(app, [words[0], "--config", str(path), *words[1:]])
+
+    return run
