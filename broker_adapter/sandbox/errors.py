@@ -31,6 +31,11 @@ def bad_token() -> KiteError:
     return KiteError(403, "TokenException", "Incorrect `api_key` or `access_token`.")
 
 
+def bad_credentials() -> KiteError:
+    """400 InputException: no credentials at all, or a key that does not exist."""
+    return bad_input("Invalid `api_key` or `access_token`.")
+
+
 def throttled() -> KiteError:
     """429: over a rate limit; refused before it was looked at."""
     return KiteError(429, "NetworkException", "Too many requests")

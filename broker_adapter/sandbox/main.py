@@ -51,6 +51,7 @@ class Venue:
     stale_after_s: int = 60
     cash_rupees: int = 10_00_000
     start_at_once: bool = False
+    single_session: bool = False
 
 
 def main(run: Run) -> int:
@@ -93,7 +94,14 @@ async def run_sandbox(
     book = Book(session.date, seed)
     rms = RiskDesk(market, book, venue.cash_rupees * 100)
     exchange = Exchange(market, session, book, Latency(venue.latency_mean_ms, seed), rms, clock.wake)
-    accounts = Accounts(config.broker.api_key, venue.api_secret, venue.redirect_url, time.monotonic_ns)
+    accounts = Accounts(
+        config.broker.api_key,
+        venue.api_secret,
+        venue.redirect_url,
+        time.monotonic_ns,
+        clock.now,
+        venue.single_session,
+    )
     ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played))
     desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns))
     player = Player(feed, session, clock, exchange, ticker)

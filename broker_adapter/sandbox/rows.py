@@ -164,16 +164,16 @@ def position_row(instrument: FeedInstrument, tally: Tally, last_paise: int) -> R
     }
 
 
-def margins_row(cash_paise: int, used_paise: int, pnl_paise: int) -> Row:
-    """The equity segment; as in Kite's samples net = live balance = cash - debits, the day's P&L in it."""
+def margins_row(cash_paise: int, used_paise: int, pnl_paise: int, *, enabled: bool = True) -> Row:
+    """One segment's funds; as in Kite's samples net = live balance = cash - debits, the day's P&L in it."""
     live = rupees(cash_paise + pnl_paise - used_paise)
     utilised = dict.fromkeys(
         ("exposure", "m2m_realised", "m2m_unrealised", "option_premium", "payout", "span", "holding_sales",
-         "turnover", "liquid_collateral", "stock_collateral", "equity", "delivery"),
+         "turnover", "liquid_collateral", "stock_collateral", "delivery"),
         0,
     )  # fmt: skip
     return {
-        "enabled": True,
+        "enabled": enabled,
         "net": live,
         "available": {
             "adhoc_margin": 0,
@@ -225,9 +225,20 @@ def quote_row(instrument: FeedInstrument, packet: np.void) -> Row:
     }
 
 
-def ohlc_row(instrument: FeedInstrument, packet: np.void) -> Row:
-    return {**ltp_row(instrument, int(packet["last_price"])), "ohlc": _ohlc(packet)}
-
-
-def ltp_row(instrument: FeedInstrument, last_paise: int) -> Row:
-    return {"instrument_token": instrument.token, "last_price": rupees(last_paise)}
+def index_row(instrument: FeedInstrument, packet: bytes) -> Row:
+    """GET /quote for an index, from its 32-byte packet: it has neither depth nor volume nor circuits."""
+    last, high, low, first, close, _, stamped = (
+        int.from_bytes(packet[at : at + 4]) for at in range(4, 32, 4)
+    )
+    return {
+        "instrument_token": instrument.token,
+        "timestamp": _stamp(stamped),
+        "last_price": rupees(last),
+        "net_change": 0,
+        "ohlc": {
+            "open": rupees(first),
+            "high": rupees(high),
+            "low": rupees(low),
+            "close": rupees(close),
+        },
+    }

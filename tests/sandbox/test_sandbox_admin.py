@@ -83,8 +83,8 @@ def test_trades_prices_and_margins_of_a_held_position(held):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda kite: kite.margins("commodity"),
-        lambda kite: kite.instruments("BSE"),
+        lambda kite: kite.margins("currency"),
+        lambda kite: kite.instruments("LSE"),
         lambda kite: kite.quote([]),
         lambda kite: kite.place_order("amo", "NSE", "KPALPHA", "BUY", 1, "MIS", "LIMIT", 500.0),
         lambda kite: kite.place_order("regular", "NSE", "KPALPHA", "BUY", 1, "MIS", "LIMIT", "nan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from small_market import ALPHA, BETA, MS, OPEN, S, SmallMarket, packet
 
@@ -207,7 +208,7 @@ def test_a_request_token_works_once_and_only_with_the_right_secret(sandbox):
 def test_the_client_reads_instruments_quotes_margins_and_holdings(trading):
     _venue, kite = trading
     rows = kite.instruments("NSE")
-    assert [row["tradingsymbol"] for row in rows] == ["KPALPHA", "KPBETA", "KP 50"]
+    assert [row["tradingsymbol"] for row in rows][:3] == ["KPALPHA", "KPBETA", "KP 50"]
     assert (rows[0]["tick_size"], rows[0]["segment"], rows[2]["segment"]) == (0.05, "NSE", "INDICES")
     quote = kite.quote("NSE:KPALPHA", "NSE:NOSUCH")
     assert list(quote) == ["NSE:KPALPHA"]
@@ -217,8 +218,11 @@ def test_the_client_reads_instruments_quotes_margins_and_holdings(trading):
 
 
 def test_a_call_that_does_not_exist_gets_the_envelope(sandbox):
-    from kiteconnect.exceptions import GeneralException
-
-    kite = sandbox(open_market()).login()
-    with pytest.raises(GeneralException, match="Route not found"):
-        kite.mf_orders()
+    reply = httpx.get(f"{sandbox(open_market()).config.broker.rest_url}/no/such/route")
+    assert reply.status_code == 404
+    assert reply.json() == {
+        "status": "error",
+        "message": "Route not found",
+        "data": None,
+        "error_type": "GeneralException",
+    }

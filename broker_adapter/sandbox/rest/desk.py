@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from broker_adapter.sandbox.session_clock import SessionClock
 
 Call = Request[Any, Any, Any]
 Reply = Response[bytes]
+
+MAX_ITEMS = 500
 
 
 @dataclass
@@ -47,3 +50,22 @@ async def form_of(request: Call) -> dict[str, str]:
         return dict(urllib.parse.parse_qsl(body, keep_blank_values=True, max_num_fields=100))
     except ValueError as err:
         raise bad_input("The request body is not a form.") from err
+
+
+async def items_of(request: Call) -> list[dict[str, Any]]:
+    """A JSON body: an array of objects, one per order. Raises KiteError 400."""
+    try:
+        items = msgspec.json.decode(await request.body(), type=list[dict[str, Any]])
+    except (msgspec.DecodeError, msgspec.ValidationError) as err:
+        raise bad_input("The request body must be a JSON array of orders.") from err
+    if not 1 <= len(items) <= MAX_ITEMS:
+        raise bad_input(f"The request body must hold 1 to {MAX_ITEMS} orders.")
+    return items
+
+
+def required(form: Mapping[str, str], *names: str) -> list[str]:
+    """The named fields in order. Raises KiteError 400 for one that is missing or empty."""
+    for name in names:
+        if not form.get(name):
+            raise bad_input(f"Missing or empty field `{name}`")
+    return [form[name] for name in names]

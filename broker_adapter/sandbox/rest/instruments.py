@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 
 from litestar import Response, get
 
 from broker_adapter.sandbox.errors import bad_input
-from broker_adapter.sandbox.exchange import Exchange
+from broker_adapter.sandbox.instruments_file import EXCHANGES, instruments_csv
 from broker_adapter.sandbox.rest.desk import Call, Reply, desk_of
-
-CSV_COLUMNS = (
-    "instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry", "strike",
-    "tick_size", "lot_size", "instrument_type", "segment", "exchange",
-)  # fmt: skip
 
 
 @get("/instruments")
 async def instruments(request: Call) -> Reply:
-    return _file(desk_of(request).exchange)
+    return _file(request, "")
 
 
 @get("/instruments/{exchange:str}")
 async def exchange_instruments(request: Call) -> Reply:
-    if request.path_params["exchange"] != "NSE":
-        raise bad_input("Invalid exchange: the sandbox is NSE only.")
-    return _file(desk_of(request).exchange)
+    exchange = request.path_params["exchange"]
+    if exchange not in EXCHANGES:
+        raise bad_input(f"Invalid `exchange`: expected one of {', '.join(EXCHANGES)}.")
+    return _file(request, exchange)
 
 
 PRIVATE = (instruments, exchange_instruments)
 
 
-def _file(exchange: Exchange) -> Reply:
-    return Response(_instruments_csv(exchange), media_type="text/csv", headers={"Content-Encoding": "gzip"})
-
-
-def _instruments_csv(exchange: Exchange) -> bytes:
-    """Kite's twelve columns; numeric zeros instead of empties; gzip without a time stamp, so stable."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in exchange.market.instruments.values():
-        tick = f"{row.tick_size_paise / 100:g}"
-        writer.writerow(
-            (row.token, row.exchange_token, row.tradingsymbol, row.name, 0, "", 0, tick, row.lot_size, "EQ",
-             row.segment, "NSE")
-        )  # fmt: skip
-    return gzip.compress(text.getvalue().encode(), mtime=0)
+def _file(request: Call, exchange: str) -> Reply:
+    """Gzip without a time stamp: the same day gives the same bytes."""
+    venue = desk_of(request).exchange
+    text = instruments_csv(venue.market.instruments.values(), venue.session.date, exchange)
+    body = gzip.compress(text, mtime=0)
+    return Response(body, media_type="text/csv", headers={"Content-Encoding": "gzip"})
