@@ -35,6 +35,8 @@ class Denial(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"  # an order on this instrument may or may not be live
     ORDER_WORKING = "order_working"
     POSITION_OPEN = "position_open"
+    FOREIGN_ORDER = "foreign_order"  # an order that is not ours may fill on this instrument
+    FOREIGN_POSITION = "foreign_position"  # the account holds shares of it that are not ours
     ORDER_SIZE = "order_size"  # the fixed notional buys not even one lot
     ORDER_QUANTITY = "order_quantity"
     ORDER_VALUE = "order_value"
@@ -181,6 +183,16 @@ def no_position(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Ch
     return _at_most(Denial.POSITION_OPEN, abs(state.position(proposal.token).quantity), 0)
 
 
+def no_foreign_order(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check:
+    """Live orders on the instrument that are not ours: none may be."""
+    return _at_most(Denial.FOREIGN_ORDER, state.foreign_live(proposal.token), 0)
+
+
+def no_foreign_position(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Check:
+    """Shares of the instrument that are the owner's: none may be, the broker would net them with ours."""
+    return _at_most(Denial.FOREIGN_POSITION, abs(state.owners_quantity(proposal.token)), 0)
+
+
 def size_possible(proposal: Proposal, _state: DeskState, _limits: RiskLimits) -> Check:
     """Observed is the quantity; it must be at least one."""
     return compared(
@@ -253,6 +265,8 @@ ENTRY_CHECKS: tuple[EntryCheck, ...] = (
     no_unknown_outcome,
     no_working_order,
     no_position,
+    no_foreign_order,
+    no_foreign_position,
     size_possible,
     order_quantity,
     order_value,

@@ -8,18 +8,22 @@ other runs and events seen before (same source, number not above the last) chang
 from __future__ import annotations
 
 from kitepilot.events import (
+    Alarmed,
     Commanded,
     FeedChanged,
     Filled,
+    ForeignFilled,
+    ForeignOrderUpdated,
     Marked,
     OrderUpdated,
+    Reconciled,
     RunStarted,
     SessionEvent,
     SignalRaised,
     TradingState,
 )
 from kitepilot.orders.order_machine import OrderEvent, hear
-from kitepilot.risk import account, commands, entries, exits, records
+from kitepilot.risk import account, commands, entries, exits, foreign, records
 from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import DeskState, Quote, begin
 
@@ -31,7 +35,7 @@ def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | No
     """
     if state is None:
         return _start(event) if isinstance(event, RunStarted) else (None, [])
-    if _foreign(state, event) or not _first_time(state, event):
+    if _of_another_run(state, event) or not _first_time(state, event):
         return state, []
     return state, _react(state, event)
 
@@ -43,9 +47,10 @@ def _start(event: RunStarted) -> tuple[DeskState, list[records.Decided]]:
     return state, [records.note(state, f"run started, {event.mode}")]
 
 
-def _foreign(state: DeskState, event: SessionEvent) -> bool:
-    """The log is shared by all runs of a home: another run's orders are not ours."""
-    return isinstance(event, RunStarted | OrderUpdated | Filled) and event.run_id != state.run_id
+def _of_another_run(state: DeskState, event: SessionEvent) -> bool:
+    """The log is shared by all runs of a home: what is said of another run is not about us."""
+    said = RunStarted | OrderUpdated | Filled | ForeignOrderUpdated | ForeignFilled | Alarmed | Reconciled
+    return isinstance(event, said) and event.run_id != state.run_id
 
 
 def _first_time(state: DeskState, event: SessionEvent) -> bool:
@@ -70,12 +75,42 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
             return commands.obey(state, event)
         case FeedChanged():
             return _feed(state, event)
+        case Alarmed():
+            return [_alarm(state, event)]
+        case _:
+            return _hear_gateway(state, event)
+
+
+def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided]:
+    """What happened at the broker."""
+    match event:
         case Filled():
             account.apply_filled(state, event)
         case OrderUpdated():
             account.apply_update(state, event)
             return _question_word(state, event.venue_status)
+        case ForeignOrderUpdated():
+            foreign.apply_update(state, event)
+        case ForeignFilled():
+            return foreign.apply_fill_of(state, event)
+        case Reconciled():
+            return _reconciliation(state, event)
     return []
+
+
+def _alarm(state: DeskState, alarm: Alarmed) -> records.Decided:
+    """Written down; one that halts also stops entries until the owner resumes."""
+    said = f"alarm {alarm.kind} {alarm.subject}: {alarm.detail}"
+    return records.move(state, TradingState.HALTED, said) if alarm.halts else records.note(state, said)
+
+
+def _reconciliation(state: DeskState, found: Reconciled) -> list[records.Decided]:
+    """A difference that halts is told again each minute; while halted it says nothing new."""
+    if found.verdict != "halt" or state.trading is TradingState.HALTED:
+        return []
+    worst = found.differences[0] if found.differences else None
+    what = f"{worst.rule} {worst.subject}: ours {worst.ours}, broker {worst.theirs}" if worst else ""
+    return [records.move(state, TradingState.HALTED, f"reconciliation ({found.occasion}): {what}")]
 
 
 def _question_word(state: DeskState, word: str) -> list[records.Decided]:

@@ -1,23 +1,20 @@
 """When positions leave, and how: stop, profit, horizon, a strategy's word, or everything at the cutoff.
 
-Exits are never refused. They are LIMIT IOC with protection from the touch; one that does not fill is sent
-again on a later clock with twice the protection, up to the price band. An exit never asks for more than the
-position less what unfinished exits may still take, so repeating it cannot turn the position.
+Exits are never refused. They are IOC and climb the ladder of `risk.ladder`: one that does not fill is sent
+again on a later clock. An exit never asks for more than the position less what unfinished exits may still
+take, so repeating it cannot turn the position.
 """
 
 from __future__ import annotations
 
-from kitepilot.events import InstrumentTerms, Purpose, RiskLimits, Side, TradingState
-from kitepilot.market.instruments import round_to_tick
+from kitepilot.events import InstrumentTerms, Purpose, Side, TradingState
 from kitepilot.orders.positions import Position
-from kitepilot.risk import records
+from kitepilot.risk import ladder, records
 from kitepilot.risk.checks import NS_PER_S, compared
-from kitepilot.risk.state import DeskState, Holding, Quote
+from kitepilot.risk.state import DeskState, Holding
 
-REDUCES_POSITION = "reduces_position"  # the one check of an exit: quantity against what is held
-QUICK_ATTEMPTS = 6  # a second apart
-SLOW_ATTEMPTS = 20  # then five seconds apart, then fifteen
-MAX_DOUBLINGS = 16
+REDUCES_POSITION = "reduces_position"  # quantity against what is held
+MARKET_PROTECTION = "market_protection"  # protection of the exit, 0 for a limit, against the price band
 
 
 def leave_due(state: DeskState, now: int) -> list[records.Decided]:
@@ -42,10 +39,14 @@ def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:
     quantity = abs(position.quantity) - exiting_quantity(state, token)
     if quantity <= 0 or state.rate.at(now)[0] >= state.parameters.limits.orders_per_second:
         return []
+    band = state.parameters.limits.price_band_bps
     draft = _draft(state, holding, terms, purpose=purpose, quantity=quantity, now=now)
-    _schedule_next(holding, terms, now)
+    called = _call_owner(state, holding, terms, position)
+    holding.attempts += 1
+    holding.next_attempt_at = now + ladder.wait_s(holding.attempts) * NS_PER_S
     held = compared(code=REDUCES_POSITION, passed=True, observed=quantity, limit=abs(position.quantity))
-    return records.approve(state, draft, (held,))
+    wide = compared(code=MARKET_PROTECTION, passed=True, observed=draft.protection_bps, limit=band)
+    return [*called, *records.approve(state, draft, (held, wide))]
 
 
 def why_leave(
@@ -70,50 +71,45 @@ def exiting_quantity(state: DeskState, token: int) -> int:
     )
 
 
-def exit_limit(side: Side, quote: Quote, fallback_paise: int, tick: int, protection_bps: int) -> int:
-    """Touch, else last price, else the fallback, moved by the protection and rounded outwards to the tick."""
-    touch = quote.ask_paise if side is Side.BUY else quote.bid_paise
-    reference = touch or quote.last_paise or fallback_paise
-    if side is Side.BUY:
-        return round_to_tick(reference + -(-reference * protection_bps // 10_000), tick, "up")
-    lowest = reference - -(-reference * protection_bps // 10_000)
-    return max(round_to_tick(lowest, tick, "down"), tick)
-
-
-def protection_bps(limits: RiskLimits, holding: Holding, terms: InstrumentTerms, now: int) -> int:
-    """Doubles with each attempt up to the price band; the whole band at once when it must be flat."""
-    if now >= terms.force_flat_at:
-        return limits.price_band_bps
-    doubled = limits.exit_protection_bps << min(holding.attempts, MAX_DOUBLINGS)
-    return min(doubled, limits.price_band_bps)
-
-
 def _draft(
     state: DeskState, holding: Holding, terms: InstrumentTerms, *, purpose: Purpose, quantity: int, now: int
 ) -> records.Draft:
     position, quote = state.position(terms.token), state.quote(terms.token)
     side = Side.SELL if position.quantity > 0 else Side.BUY
-    bps = protection_bps(state.parameters.limits, holding, terms, now)
     paid = position.cost_paise // abs(position.quantity)
+    step = ladder.rung(
+        state.parameters.limits,
+        holding.attempts,
+        holding.exit_wanted,
+        must_be_flat=now >= terms.force_flat_at,
+    )
     return records.Draft(
         terms=terms,
         strategy=holding.strategy,
         purpose=purpose,
         side=side,
         quantity=quantity,
-        limit_price_paise=exit_limit(side, quote, paid, terms.tick_size_paise, bps),
+        order_type=step.order_type,
+        protection_bps=step.protection_bps,
+        attempt=holding.attempts,
+        limit_price_paise=ladder.worst_price(side, quote, paid, terms.tick_size_paise, step),
         decision_price_paise=quote.last_paise or paid,
         bar_close_at=now,
         now=now,
     )
 
 
-def _schedule_next(holding: Holding, terms: InstrumentTerms, now: int) -> None:
-    """Retries slow down, so that an instrument nobody trades does not use up the day's orders."""
-    holding.attempts += 1
-    quick = holding.attempts <= QUICK_ATTEMPTS
-    wait_s = 1 if quick else 5 if holding.attempts <= SLOW_ATTEMPTS else 15
-    holding.next_attempt_at = now + wait_s * NS_PER_S
+def _call_owner(
+    state: DeskState, holding: Holding, terms: InstrumentTerms, position: Position
+) -> list[records.Decided]:
+    """The position does not leave: a line in the record, while the tries go on."""
+    if not ladder.calls_the_owner(holding.attempts):
+        return []
+    reason = (
+        f"{terms.tradingsymbol}: {holding.attempts} exits without a fill, {position.quantity} shares held: "
+        "look at the broker's terminal"
+    )
+    return [records.note(state, reason)]
 
 
 def _price_reason(holding: Holding, position: Position, mark_paise: int) -> str:

@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 
 from kitepilot.events import Purpose
-from kitepilot.orders.charges import Rates, brokerage, rates_on
+from kitepilot.orders.charges import DayCharges, Rates, brokerage, rates_on
 from kitepilot.risk.state import DeskOrder, DeskState, Valuation
 
 
@@ -34,6 +34,18 @@ def charge_rates(state: DeskState) -> Rates:
 def charges_paise(state: DeskState) -> int:
     """Charges of all fills so far."""
     return state.ledger.charges(charge_rates(state)).total_paise
+
+
+def account_charges_paise(state: DeskState) -> int:
+    """Charges of every intraday fill of the account, ours and the owner's."""
+    ours, owners = state.ledger, state.owners_ledger
+    together = DayCharges(
+        bought_paise=ours.bought_paise + owners.bought_paise,
+        sold_paise=ours.sold_paise + owners.sold_paise,
+        brokerage=ours.brokerage + owners.brokerage,
+        auto_square_offs=ours.auto_square_offs + owners.auto_square_offs,
+    )
+    return together.charges(charge_rates(state)).total_paise
 
 
 def loss_paise(state: DeskState) -> int:

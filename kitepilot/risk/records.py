@@ -38,6 +38,9 @@ class Draft:
     decision_price_paise: int
     bar_close_at: int  # what the intent's name is derived from: the signal's bar, or now for our own exits
     now: int  # session time, ns
+    order_type: str = "LIMIT"
+    protection_bps: int = 0
+    attempt: int = 0
     signal_id: str = ""
     received_at: int = 0
     signal_emitted_at: int = 0
@@ -182,12 +185,14 @@ def _permission(state: DeskState, draft: Draft, verdict: Verdict) -> ApprovedInt
         tradingsymbol=verdict.tradingsymbol,
         side=draft.side,
         quantity=draft.quantity,
-        order_type="LIMIT",
+        order_type=draft.order_type,
         limit_price_paise=draft.limit_price_paise,
         validity="IOC",
         decision_price_paise=draft.decision_price_paise,
         received_at=draft.received_at,
         signal_emitted_at=draft.signal_emitted_at,
+        protection_bps=draft.protection_bps,
+        attempt=draft.attempt,
     )
 
 

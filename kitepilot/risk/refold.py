@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kitepilot.events import SessionEvent, TradingState
+from kitepilot.orders.positions import Position
 from kitepilot.risk.decide import decide
-from kitepilot.risk.exposure import charges_paise
+from kitepilot.risk.exposure import account_charges_paise, charges_paise
 from kitepilot.risk.records import Decided
 from kitepilot.risk.state import DeskState
 
@@ -40,7 +41,10 @@ class Summary:
     working_orders: int
     strangers: int  # fills of orders the fold does not remember
     gaps: int  # sequence numbers that never came
+    foreign_fills: int
+    account_charges_paise: int  # with the owner's own trades
     instruments: tuple[InstrumentSummary, ...]  # by token
+    owners: tuple[InstrumentSummary, ...]  # what foreign orders did beyond closing ours
 
 
 def fold_all(events: Iterable[SessionEvent]) -> tuple[DeskState | None, list[Decided]]:
@@ -55,7 +59,6 @@ def fold_all(events: Iterable[SessionEvent]) -> tuple[DeskState | None, list[Dec
 
 def summary(state: DeskState) -> Summary:
     """What the reconciliation compares."""
-    traded = sorted(state.positions.items())
     return Summary(
         run_id=state.run_id,
         state=state.trading,
@@ -67,17 +70,24 @@ def summary(state: DeskState) -> Summary:
         working_orders=len(state.working),
         strangers=state.strangers,
         gaps=state.gaps,
-        instruments=tuple(
-            InstrumentSummary(
-                token=token,
-                tradingsymbol=state.terms[token].tradingsymbol if token in state.terms else "",
-                quantity=position.quantity,
-                bought_quantity=position.bought_quantity,
-                sold_quantity=position.sold_quantity,
-                bought_paise=position.bought_paise,
-                sold_paise=position.sold_paise,
-                realised_paise=position.realised_paise,
-            )
-            for token, position in traded
-        ),
+        foreign_fills=state.foreign_fills,
+        account_charges_paise=account_charges_paise(state),
+        instruments=_summaries(state, state.positions),
+        owners=_summaries(state, state.owners),
+    )
+
+
+def _summaries(state: DeskState, positions: dict[int, Position]) -> tuple[InstrumentSummary, ...]:
+    return tuple(
+        InstrumentSummary(
+            token=token,
+            tradingsymbol=state.terms[token].tradingsymbol if token in state.terms else "",
+            quantity=position.quantity,
+            bought_quantity=position.bought_quantity,
+            sold_quantity=position.sold_quantity,
+            bought_paise=position.bought_paise,
+            sold_paise=position.sold_paise,
+            realised_paise=position.realised_paise,
+        )
+        for token, position in sorted(positions.items())
     )

@@ -21,7 +21,7 @@ from kitepilot.orders.positions import FLAT, Position
 
 RECENT_ORDERS = 1024  # finished orders kept so that a late fill or a repeated trade is recognised
 RECENT_COMMANDS = 256
-BLOB_VERSION = 1
+BLOB_VERSION = 2
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):
@@ -80,6 +80,16 @@ class Holding(msgspec.Struct, kw_only=True):
     next_attempt_at: int = 0
 
 
+class ForeignOrder(msgspec.Struct, kw_only=True):
+    """An order of the account that is not ours."""
+
+    token: int
+    live: bool = False
+    filled_paise: int = 0
+    billed: bool = False  # the broker's fee for squaring off was counted
+    trades: list[str] = msgspec.field(default_factory=list)
+
+
 class Rate(msgspec.Struct, kw_only=True):
     """Orders sent in the current calendar second and minute of session time, and today."""
 
@@ -131,6 +141,10 @@ class DeskState(msgspec.Struct, kw_only=True):
     holdings: dict[int, Holding] = msgspec.field(default_factory=dict)  # one per open position
     working: dict[str, DeskOrder] = msgspec.field(default_factory=dict)  # by intent id, oldest first
     recent: dict[str, DeskOrder] = msgspec.field(default_factory=dict)  # finished, oldest first
+    foreign: dict[str, ForeignOrder] = msgspec.field(default_factory=dict)  # by broker's order id
+    owners: dict[int, Position] = msgspec.field(default_factory=dict)  # what foreign orders hold
+    owners_ledger: DayCharges = DayCharges()
+    foreign_fills: int = 0
     ledger: DayCharges = DayCharges()
     realised_paise: int = 0
     rate: Rate = msgspec.field(default_factory=Rate)
@@ -154,6 +168,14 @@ class DeskState(msgspec.Struct, kw_only=True):
         """Last price in paise; before the first quote what was paid for the position, else 0."""
         last, position = self.quote(token).last_paise, self.position(token)
         return last or (position.cost_paise // abs(position.quantity) if position.quantity else 0)
+
+    def owners_quantity(self, token: int) -> int:
+        """Shares of the instrument that the account holds and that are not ours (signed)."""
+        return self.owners.get(token, FLAT).quantity
+
+    def foreign_live(self, token: int) -> int:
+        """Foreign orders on the instrument that may still fill."""
+        return sum(each.live and each.token == token for each in self.foreign.values())
 
     def working_on(self, token: int) -> list[DeskOrder]:
         return [order for order in self.working.values() if order.token == token]

@@ -27,6 +27,11 @@ def test_an_intent_of_this_run_and_configuration_is_permitted() -> None:
         ({"config_hash": "other"}, "configuration 'other'"),
         ({"quantity": 0}, "quantity 0"),
         ({"intent_id": "no tag!"}, "no tag!"),
+        ({"order_type": "MARKET", "protection_bps": 20}, "an entry at the market"),
+        ({"order_type": "MARKET", "purpose": e.Purpose.EXIT}, "protection 0 bps"),
+        ({"order_type": "MARKET", "purpose": e.Purpose.EXIT, "protection_bps": 10_001}, "10001 bps"),
+        ({"order_type": "SL-M", "purpose": e.Purpose.EXIT}, "SL-M"),
+        ({"protection_bps": 20}, "a limit with protection"),
     ],
 )
 def test_an_intent_of_somebody_else_is_not(change: dict[str, object], why: str) -> None:

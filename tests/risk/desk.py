@@ -13,6 +13,8 @@ from kitepilot.events import (
     DecisionParameters,
     FeedChanged,
     Filled,
+    ForeignFilled,
+    ForeignOrderUpdated,
     InstrumentTerms,
     Marked,
     OrderStatus,
@@ -200,6 +202,60 @@ class Desk:
                 venue_status=word,
                 quantity=intent.quantity,
                 filled_quantity=filled,
+            )
+        )
+
+    def foreign_update(
+        self,
+        order_id: str = "hand",
+        status: OrderStatus = OrderStatus.WORKING,
+        token: int = ALPHA,
+        product: str = "MIS",
+    ) -> list[Decided]:
+        return self.say(
+            ForeignOrderUpdated(
+                **self.head("gateway.findings"),
+                run_id=RUN,
+                order_id=order_id,
+                token=token,
+                tradingsymbol="ALPHA",
+                side=Side.SELL,
+                product=product,
+                quantity=10,
+                filled_quantity=0,
+                status=status,
+                venue_status="OPEN",
+                placed_by="AB1234",
+                by_broker=False,
+            )
+        )
+
+    def foreign_fill(
+        self,
+        side: Side,
+        quantity: int,
+        price: int = 100_000,
+        *,
+        token: int = ALPHA,
+        order_id: str = "hand",
+        trade_id: str = "",
+        by_broker: bool = False,
+    ) -> list[Decided]:
+        head = self.head("gateway.findings")
+        return self.say(
+            ForeignFilled(
+                **head,
+                run_id=RUN,
+                order_id=order_id,
+                trade_id=trade_id or f"f{head['seq']}",
+                token=token,
+                tradingsymbol="ALPHA",
+                side=side,
+                quantity=quantity,
+                price_paise=price,
+                filled_at=self.now,
+                placed_by="RMS" if by_broker else "AB1234",
+                by_broker=by_broker,
             )
         )
 

@@ -30,7 +30,7 @@ def test_an_entry_is_a_limit_ioc_at_the_touch_plus_protection_and_links_to_every
         verdict.run_id,
     )
     assert (intent.received_at, intent.signal_id) == (7, verdict.signal_id)
-    assert all(check.passed for check in verdict.checks) and len(verdict.checks) == 24
+    assert all(check.passed for check in verdict.checks) and len(verdict.checks) == 26
 
 
 def test_a_short_entry_goes_below_the_bid() -> None:

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 from desk import ALPHA, BRAVO, CHARLIE, DAY, Desk, S, intents, only_intent, parameters
 
-from kitepilot.events import AccountMarked, OrderStatus, Purpose, Side, StateChanged, TradingState
+from kitepilot.events import (
+    AccountMarked,
+    ApprovedIntent,
+    OrderStatus,
+    Purpose,
+    Side,
+    StateChanged,
+    TradingState,
+    Verdict,
+)
 from kitepilot.market.calendar import ist_ns
 
 
@@ -69,17 +78,68 @@ def test_an_exit_reported_filled_is_not_doubled_while_its_fills_are_on_the_way()
     assert desk.desk.holdings == {} and desk.desk.working == {}
 
 
-def test_an_exit_that_does_not_fill_goes_again_with_twice_the_protection_up_to_the_band() -> None:
-    desk = holding()
-    limits = []
-    leave = only_intent(desk.signal(None))
-    for _ in range(5):
-        limits.append(leave.limit_price_paise)
+def unfilled_exits(desk: Desk, first: ApprovedIntent, count: int) -> list[ApprovedIntent]:
+    """`count` exits one after the other, none of which fills; quotes stay where they are."""
+    sent, leave = [first], first
+    while len(sent) < count:
         desk.update(leave, OrderStatus.CANCELLED)
-        leave = only_intent(desk.mark(alpha=100_000))
-    bid = 99_995
-    expected = [bid - -(-bid * bps // 10_000) for bps in (20, 40, 80, 160, 200)]
-    assert limits == [price // 5 * 5 for price in expected]
+        waited = intents(desk.mark(alpha=100_000))
+        sent += waited
+        leave = sent[-1]
+    return sent
+
+
+def test_an_exit_climbs_from_the_touch_to_protected_market_orders_up_to_the_band() -> None:
+    desk = holding()
+    sent = unfilled_exits(desk, only_intent(desk.signal(None)), 7)
+    assert [(each.order_type, each.protection_bps) for each in sent] == [
+        ("LIMIT", 0),
+        ("MARKET", 20),
+        ("MARKET", 40),
+        ("MARKET", 80),
+        ("MARKET", 160),
+        ("MARKET", 200),
+        ("MARKET", 200),
+    ]
+    assert [each.attempt for each in sent] == list(range(7))
+    assert {each.validity for each in sent} == {"IOC"}
+    assert sent[0].limit_price_paise == 99_995, "the touch itself"
+    assert [each.limit_price_paise for each in sent[1:4]] == [99_800, 99_600, 99_200], "from the last price"
+
+
+def test_an_exit_says_in_its_verdict_how_wide_it_goes() -> None:
+    desk = holding()
+    unfilled_exits(desk, only_intent(desk.signal(None)), 4)
+    verdicts = [each for each in desk.out if isinstance(each, Verdict) and each.purpose is Purpose.EXIT]
+    seen = [{check.code: (check.observed, check.limit) for check in each.checks} for each in verdicts]
+    assert [each["market_protection"] for each in seen] == [(0, 200), (20, 200), (40, 200), (80, 200)]
+
+
+@pytest.mark.parametrize("leaving", ["stop", "daily_loss", "flatten"])
+def test_what_cannot_wait_begins_at_the_market(leaving: str) -> None:
+    desk = holding(daily_loss_paise=40_000 if leaving == "daily_loss" else 10**9)
+    out = desk.command("flatten") if leaving == "flatten" else desk.mark(alpha=99_200)
+    first = only_intent(out)
+    assert (first.order_type, first.protection_bps, first.attempt) == ("MARKET", 20, 0)
+
+
+def test_a_fill_brings_the_ladder_back_to_the_touch() -> None:
+    desk = holding()
+    last = unfilled_exits(desk, only_intent(desk.signal(None)), 4)[-1]
+    desk.fill(last, quantity=9)
+    desk.update(last, OrderStatus.CANCELLED, 9)
+    rest = only_intent(desk.mark(alpha=100_000))
+    assert (rest.order_type, rest.attempt, rest.quantity) == ("LIMIT", 0, 50)
+
+
+def test_an_exit_nobody_fills_calls_the_owner_once_then_sparsely_and_goes_on_by_turns() -> None:
+    desk = holding()
+    sent = unfilled_exits(desk, only_intent(desk.signal(None)), 30)
+    calls = [each for each in desk.out if isinstance(each, StateChanged) and "without a fill" in each.reason]
+    assert [each.reason.split(":")[1].split()[0] for each in calls] == ["6", "26"]
+    assert desk.desk.trading is TradingState.ACTIVE, "other instruments trade on"
+    turns = [(each.order_type, each.protection_bps) for each in sent[6:12]]
+    assert turns == [("MARKET", 200), ("LIMIT", 0)] * 3
 
 
 def test_retries_slow_down_when_nobody_trades() -> None:
@@ -185,7 +245,8 @@ def test_past_the_time_to_be_flat_the_whole_band_is_offered_at_once() -> None:
     desk.enter(ALPHA, horizon_s=9999)
     desk.now = ist_ns(DAY, "15:05") - S
     leave = only_intent(desk.mark(alpha=100_000))
-    assert leave.limit_price_paise == (99_995 - 2_000) // 5 * 5
+    assert (leave.order_type, leave.protection_bps) == ("MARKET", 200)
+    assert leave.limit_price_paise == 98_000
 
 
 def test_a_position_past_its_continuous_close_halts_and_calls_once() -> None:

@@ -1,0 +1,98 @@
+"""Orders of the account that are not ours -> what they do to our positions, and what stays the owner's.
+
+The broker keeps one intraday position per instrument, whoever traded. So of a foreign fill
+
+* first what closes the owner's own shares is the owner's,
+* then what stands against our position closes it, up to all of it: were it not counted, our own exit would
+  later open a position the other way round,
+* and the rest is the owner's. We never touch it, and open nothing on the instrument while it stands.
+
+So `ours + the owner's` is always what the broker has, and both are kept to the paisa.
+"""
+
+from __future__ import annotations
+
+from kitepilot.events import ForeignFilled, ForeignOrderUpdated
+from kitepilot.orders.positions import FLAT, Position, apply_fill
+from kitepilot.risk import records
+from kitepilot.risk.exposure import charge_rates
+from kitepilot.risk.state import RECENT_ORDERS, DeskState, ForeignOrder
+
+INTRADAY = "MIS"  # positions are netted per product; other products never meet ours
+
+
+def apply_update(state: DeskState, update: ForeignOrderUpdated) -> None:
+    """Remember whether it is live: entries on its instrument wait."""
+    if update.product == INTRADAY:
+        order = _order(state, update.order_id, update.token)
+        order.live = not update.status.terminal
+
+
+def apply_fill_of(state: DeskState, fill: ForeignFilled) -> list[records.Decided]:
+    """Count a trade, once. A note when it took shares of ours."""
+    order = _order(state, fill.order_id, fill.token)
+    if fill.trade_id in order.trades:
+        return []
+    order.trades.append(fill.trade_id)
+    state.foreign_fills += 1
+    theirs, ours = _split(state.owners.get(fill.token, FLAT), state.position(fill.token), fill)
+    if fill.by_broker and not order.billed:
+        order.billed = True
+        _bill_square_off(state, ours > 0)
+    if theirs:
+        _to_owner(state, order, fill, theirs)
+    if not ours:
+        return []
+    held = state.position(fill.token).quantity
+    _to_us(state, order, fill, ours)
+    who = "the broker" if fill.by_broker else "a foreign order"
+    return [records.note(state, f"{fill.tradingsymbol}: {who} closed {ours} of our {abs(held)} shares")]
+
+
+def _split(owners: Position, ours: Position, fill: ForeignFilled) -> tuple[int, int]:
+    """Shares of the fill that are the owner's, and ours."""
+    sign = fill.side.sign
+    closes_owners = min(max(-owners.quantity * sign, 0), fill.quantity)
+    closes_ours = min(max(-ours.quantity * sign, 0), fill.quantity - closes_owners)
+    return fill.quantity - closes_ours, closes_ours
+
+
+def _to_owner(state: DeskState, order: ForeignOrder, fill: ForeignFilled, quantity: int) -> None:
+    before = state.owners.get(fill.token, FLAT)
+    state.owners[fill.token] = apply_fill(before, fill.side, quantity, fill.price_paise)
+    value = quantity * fill.price_paise
+    rates = charge_rates(state)
+    state.owners_ledger = state.owners_ledger.add_fill(rates, fill.side, order.filled_paise, value)
+    order.filled_paise += value
+
+
+def _to_us(state: DeskState, order: ForeignOrder, fill: ForeignFilled, quantity: int) -> None:
+    """As an exit of ours would: position, profit, charges; the plan starts over or ends."""
+    before = state.position(fill.token)
+    after = apply_fill(before, fill.side, quantity, fill.price_paise)
+    value = quantity * fill.price_paise
+    state.ledger = state.ledger.add_fill(charge_rates(state), fill.side, order.filled_paise, value)
+    order.filled_paise += value
+    state.positions[fill.token] = after
+    state.realised_paise += after.realised_paise - before.realised_paise
+    state.valuation = None
+    if after.flat:
+        state.holdings.pop(fill.token, None)
+
+
+def _bill_square_off(state: DeskState, ours: bool) -> None:
+    if ours:
+        state.ledger = state.ledger.add_auto_square_off()
+    else:
+        state.owners_ledger = state.owners_ledger.add_auto_square_off()
+
+
+def _order(state: DeskState, order_id: str, token: int) -> ForeignOrder:
+    """What is remembered of an order; the oldest that has ended makes room."""
+    found = state.foreign.get(order_id)
+    if found is None:
+        found = state.foreign[order_id] = ForeignOrder(token=token)
+        if len(state.foreign) > RECENT_ORDERS:
+            ended = (name for name, each in state.foreign.items() if not each.live and name != order_id)
+            state.foreign.pop(next(ended, ""), None)
+    return found
