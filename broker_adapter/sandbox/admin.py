@@ -1,4 +1,4 @@
-"""The sandbox's own address: start, pace, credit, and the exchange's book for the reconciliation."""
+"""The sandbox's own address: start, pace, credit, faults, and the exchange's book for the reconciliation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from litestar import Litestar, Request, Response, get, post
+from litestar import Litestar, Request, Response, delete, get, post, put
 
 from broker_adapter.sandbox import rows
 from broker_adapter.sandbox.exchange import Exchange
+from broker_adapter.sandbox.fault_board import Armed, FaultBoard, FaultError, Script, Switch
 from broker_adapter.sandbox.rest import position_rows
 from broker_adapter.sandbox.session_clock import SessionClock
 from broker_adapter.sandbox.ticker import Ticker
@@ -38,6 +39,7 @@ class Control:
     clock: SessionClock
     exchange: Exchange
     ticker: Ticker
+    board: FaultBoard
     description: str
     depth: str
 
@@ -49,11 +51,14 @@ class BadRequestError(ValueError):
 def build_admin(control: Control) -> Litestar:
     """The ASGI application on the admin address: loopback, no credentials."""
     app = Litestar(
-        route_handlers=[state, start, ack, speed, book, instruments],
-        exception_handlers={BadRequestError: _bad_request},
+        route_handlers=[
+            state, start, ack, speed, book, instruments,
+            faults, arm_fault, clear_faults, clear_fault, follow_script,
+        ],
+        exception_handlers={BadRequestError: _bad_request, FaultError: _bad_request},
         openapi_config=None,
         logging_config=None,
-    )
+    )  # fmt: skip
     app.state.control = control
     return app
 
@@ -66,6 +71,8 @@ async def state(request: Call) -> Reply:
         {
             "state": clock.state,
             "session_time_ns": clock.now(),
+            "faults": len(control.board.list()),
+            "flagged_sockets": control.ticker.flagged,
             "ticks_sent": control.ticker.ticks_sent,
             "sockets": control.ticker.sockets,
             "subscribed_tokens": control.ticker.subscribed_tokens,
@@ -129,6 +136,53 @@ async def instruments(request: Call) -> Reply:
     return _json([row._asdict() for row in listed])
 
 
+# --- faults -----------------------------------------------------------------------------------------------
+
+
+@get("/admin/faults")
+async def faults(request: Call) -> Reply:
+    """What is armed, with how often it was asked and how often it struck."""
+    board = _control(request).board
+    return _json({"armed": [_armed(armed) for armed in board.list()], "waiting": board.waiting})
+
+
+@post("/admin/faults", status_code=200)
+async def arm_fault(request: Call) -> Reply:
+    """Arm one fault; the body is a `Switch`."""
+    return _json(_armed(_control(request).board.arm(await _body(request, Switch))))
+
+
+@delete("/admin/faults", status_code=200)
+async def clear_faults(request: Call) -> Reply:
+    return _json({"cleared": _control(request).board.clear()})
+
+
+@delete("/admin/faults/{number:int}", status_code=200)
+async def clear_fault(request: Call) -> Reply:
+    return _json({"cleared": _control(request).board.clear(request.path_params["number"])})
+
+
+@put("/admin/faults/script", status_code=200)
+async def follow_script(request: Call) -> Reply:
+    """Everything armed gives way to a script; the body is a `Script`."""
+    return _json({"waiting": _control(request).board.follow(await _body(request, Script))})
+
+
+def _armed(armed: Armed) -> dict[str, object]:
+    return {
+        "number": armed.number,
+        "fault": armed.fault.name,
+        "place": armed.fault.place,
+        "left": armed.left,
+        "seen": armed.seen,
+        "hits": armed.hits,
+        "parameters": armed.parameters,
+        "match": armed.switch.match,
+        "probability": armed.switch.probability,
+        "until": armed.switch.until,
+    }
+
+
 def _control(request: Call) -> Control:
     control: Control = request.app.state.control
     return control
@@ -145,7 +199,7 @@ def _json(data: object) -> Reply:
     return Response(msgspec.json.encode(data), media_type="application/json")
 
 
-def _bad_request(_: Call, error: BadRequestError) -> Reply:
+def _bad_request(_: Call, error: ValueError) -> Reply:
     return Response(
         msgspec.json.encode({"error": str(error)}), media_type="application/json", status_code=400
     )

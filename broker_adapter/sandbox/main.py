@@ -16,12 +16,15 @@ from datetime import date
 
 import uvicorn
 import uvloop
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from broker_adapter.sandbox.accounts import Accounts
 from broker_adapter.sandbox.admin import Control, build_admin
 from broker_adapter.sandbox.book import Book
 from broker_adapter.sandbox.exchange import Exchange, Latency
+from broker_adapter.sandbox.fault_board import FaultBoard
+from broker_adapter.sandbox.faulty_replies import FaultyReplies, LeakyProtocol
+from broker_adapter.sandbox.faulty_updates import FaultyUpdates
 from broker_adapter.sandbox.feed import open_feed
 from broker_adapter.sandbox.feed.port import MarketFeed
 from broker_adapter.sandbox.limits import RateLimiter
@@ -52,6 +55,7 @@ class Venue:
     cash_rupees: int = 10_00_000
     start_at_once: bool = False
     single_session: bool = False
+    hard_sockets: int = 0  # refuse ticker connections above so many; 0 flags them only, as Kite does
 
 
 def main(run: Run) -> int:
@@ -92,6 +96,7 @@ async def run_sandbox(
     market = Market(feed, venue.stale_after_s * 1_000_000_000)
     seed = config.market.seed
     book = Book(session.date, seed)
+    board = FaultBoard(session.date, clock.now, seed)
     rms = RiskDesk(market, book, venue.cash_rupees * 100)
     exchange = Exchange(market, session, book, Latency(venue.latency_mean_ms, seed), rms, clock.wake)
     accounts = Accounts(
@@ -102,11 +107,11 @@ async def run_sandbox(
         clock.now,
         venue.single_session,
     )
-    ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played))
+    ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played), board, venue.hard_sockets)
     desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns))
-    player = Player(feed, session, clock, exchange, ticker)
-    rest = build_rest(desk)
-    admin = build_admin(Control(clock, exchange, ticker, feed.description, feed.depth))
+    player = Player(feed, session, clock, exchange, ticker, FaultyUpdates(board).through)
+    rest = FaultyReplies(build_rest(desk), board, accounts.expire)
+    admin = build_admin(Control(clock, exchange, ticker, board, feed.description, feed.depth))
     broker = config.broker
     async with contextlib.AsyncExitStack() as stack:
         sockets = [listen(url) for url in (broker.rest_url, broker.ticker_url, broker.admin_url)]
@@ -170,9 +175,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _http(app: Litestar, sock: socket.socket):  # type: ignore[no-untyped-def]
+async def _http(app: ASGIApp, sock: socket.socket):  # type: ignore[no-untyped-def]
     config = uvicorn.Config(
         app,
+        http=LeakyProtocol,
+        date_header=False,  # a fault may shift the venue's clock
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -51,15 +51,25 @@ def covering(feed: MarketFeed, session: Session) -> Iterator[Slice]:
 
 
 class Player:
-    """Runs one session. Only it moves session time and only it advances the exchange."""
+    """Runs one session. Only it moves session time and only it advances the exchange.
+
+    `told` turns the exchange's updates into those the user hears of at a session time.
+    """
 
     def __init__(
-        self, feed: MarketFeed, session: Session, clock: SessionClock, exchange: Exchange, ticker: Ticker
+        self,
+        feed: MarketFeed,
+        session: Session,
+        clock: SessionClock,
+        exchange: Exchange,
+        ticker: Ticker,
+        told: Callable[[Sequence[Order], int], Sequence[Order]] = lambda updates, _: updates,
     ) -> None:
         self._slices = covering(feed, session)
         self._clock = clock
         self._exchange = exchange
         self._ticker = ticker
+        self._told = told
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
 
     async def run(self) -> None:
@@ -91,7 +101,7 @@ class Player:
             packets = piece.packets[played:upto]
             updates = self._exchange.advance(packets, piece.sent_at[played:upto], reached)
             played = upto
-            texts = [order_frame(order) for order in updates]
+            texts = [order_frame(order) for order in self._told(updates, reached)]
             if over:
                 texts.append(clock_frame(piece.until))
                 for packet in piece.raw:

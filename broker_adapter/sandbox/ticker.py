@@ -1,7 +1,8 @@
 """The binary WebSocket ticker: subscriptions, modes, containers, order frames, heartbeats.
 
 A slow client is never dropped and nothing is dropped for it: `deliver` waits until its socket takes the
-bytes, and session time waits with it. A dead one is found by pings and closed.
+bytes, and session time waits with it. A dead one is found by pings and closed. Armed faults strike whenever
+frames or heartbeats go out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from socket import socket as Socket
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from broker_adapter.sandbox.fault_board import Armed, FaultBoard
+from broker_adapter.sandbox.faulty_frames import poison, stale
+from broker_adapter.sandbox.faulty_replies import reset, shift_stamps
 from broker_adapter.sandbox.market import Market, Packets
 from broker_adapter.sandbox.packets import (
     FULL,
@@ -34,6 +39,7 @@ from broker_adapter.sandbox.packets import (
 from broker_adapter.sandbox.packets import uniform as uniform_containers
 
 MAX_TOKENS = 3000
+SOFT_SOCKETS = 3  # of one API key; more are flagged (forum discussion 15708, Dec 2025)
 HEARTBEAT_S = 1.0
 WRITE_LIMIT_BYTES = 4 << 20
 MAX_COMMAND_BYTES = 1 << 20
@@ -48,9 +54,19 @@ class Subscriber:
         self.all_full = False
         self.last_sent = time.monotonic()
         self.sending = False
+        self.dead = False
+
+    def die(self) -> None:
+        """Half open from now on: nothing is sent, not even a pong, and nothing is read. It never recovers."""
+        self.dead = True
+        if self.connection.keepalive_task is not None:
+            self.connection.keepalive_task.cancel()
+        self.connection.transport.pause_reading()
 
     async def send(self, frames: Sequence[bytes | str]) -> None:
         """Frames in order, with back-pressure. A closed socket is left to its own handler."""
+        if self.dead:
+            return
         self.sending = True
         try:
             for frame in frames:
@@ -67,14 +83,26 @@ class Subscriber:
 
 
 class Ticker:
-    """All sockets of the one user. `clock_frame` gives the text that tells a new socket the session time."""
+    """All sockets of the one user. `clock_frame` gives the text that tells a new socket the session time.
+
+    `hard_sockets` refuses the connection after so many (0: never); Kite's limit of three is soft, and what
+    comes above it is only flagged.
+    """
 
     def __init__(
-        self, market: Market, authorised: Callable[[str, str], bool], clock_frame: Callable[[], str]
+        self,
+        market: Market,
+        authorised: Callable[[str, str], bool],
+        clock_frame: Callable[[], str],
+        board: FaultBoard,
+        hard_sockets: int = 0,
     ) -> None:
         self._market = market
         self._authorised = authorised
         self._clock_frame = clock_frame
+        self._board = board
+        self._hard_sockets = hard_sockets
+        self.flagged = 0
         self._subscribers: set[Subscriber] = set()
         self._server: Server | None = None
         self._beat: asyncio.Task[None] | None = None
@@ -108,12 +136,19 @@ class Ticker:
     async def stop(self) -> None:
         if self._beat:
             self._beat.cancel()
+        for subscriber in self._subscribers:
+            if subscriber.dead:  # it would not answer a closing handshake
+                subscriber.connection.transport.abort()
         if self._server:
             self._server.close()
             await self._server.wait_closed()
 
     async def deliver(self, packets: Packets, raw: Sequence[bytes], texts: Sequence[str]) -> None:
         """Packets in send order, other packets, text frames: to every socket, and wait for them all."""
+        await self._suffer()
+        skew = self._board.standing("clock_skew")
+        if skew is not None:
+            packets, texts = _skewed(packets, texts, round(skew.number_of("seconds")))
         subscribers = tuple(self._subscribers)
         rows = self._market.positions_of(packets["token"]) if len(packets) else None
         everything: list[bytes] | None = None
@@ -160,7 +195,9 @@ class Ticker:
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
         key, token = query.get("api_key", [""])[0], query.get("access_token", [""])[0]
-        if self._authorised(key, token):
+        if self._hard_sockets and self.sockets >= self._hard_sockets:
+            return connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, "Too many connections.\n")
+        if self._authorised(key, token) and not self._board.strike("handshake"):
             return None
         return connection.respond(http.HTTPStatus.FORBIDDEN, "Incorrect `api_key` or `access_token`.\n")
 
@@ -169,6 +206,9 @@ class Ticker:
         self._subscribers.add(subscriber)
         try:
             await subscriber.send([self._clock_frame()])
+            if self.sockets > SOFT_SOCKETS:
+                self.flagged += 1
+                await subscriber.send([message_frame(f"More than {SOFT_SOCKETS} connections of one API key")])
             async for message in connection:
                 await self._command(subscriber, message)
         except ConnectionClosed:
@@ -226,10 +266,41 @@ class Ticker:
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S / 2)
+            await self._suffer()
             now = time.monotonic()
             for subscriber in tuple(self._subscribers):
                 if not subscriber.sending and now - subscriber.last_sent >= HEARTBEAT_S:
                     await subscriber.send([HEARTBEAT])
+
+    async def _suffer(self) -> None:
+        """What the armed socket faults do to the open sockets at this moment."""
+        living = [subscriber for subscriber in tuple(self._subscribers) if not subscriber.dead]
+        if living and (hit := self._board.strike("socket")):
+            for subscriber in living:
+                await self._strike(hit, subscriber)
+
+    async def _strike(self, hit: Armed, subscriber: Subscriber) -> None:
+        match hit.fault.name:
+            case "silent_socket":
+                subscriber.die()
+            case "abrupt_close":
+                reset(subscriber.connection.transport)
+            case "poison_frame":
+                await subscriber.send([poison(hit.text_of("kind"))])
+            case "stale_tick":
+                rows = np.flatnonzero((subscriber.modes > 0) & (self._market.seen_at > 0))
+                await subscriber.send(mixed(stale(self._market.rows[rows]), subscriber.modes[rows]))
+
+
+def _skewed(packets: Packets, texts: Sequence[str], seconds: int) -> tuple[Packets, list[str]]:
+    moved: npt.NDArray[np.void] = packets.copy()
+    for name in ("exchange_time", "last_trade_time"):
+        moved[name] = (packets[name].astype(np.int64) + seconds).clip(0)
+    return moved, [shift_stamps(text.encode(), seconds).decode() for text in texts]
+
+
+def message_frame(message: str) -> str:
+    return json.dumps({"type": "message", "data": message})
 
 
 def error_frame(message: str) -> str:

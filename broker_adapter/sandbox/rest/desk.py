@@ -18,6 +18,7 @@ from broker_adapter.sandbox.session_clock import SessionClock
 
 Call = Request[Any, Any, Any]
 Reply = Response[bytes]
+HANDLING = "kitepilot.handling"  # in a request's scope: what goes wrong with its placement
 
 MAX_ITEMS = 500
 

@@ -7,13 +7,15 @@ from litestar import delete, get, post, put
 from broker_adapter.sandbox import rows
 from broker_adapter.sandbox.admission import not_found
 from broker_adapter.sandbox.errors import bad_input
-from broker_adapter.sandbox.rest.desk import Call, Reply, desk_of, form_of, success
+from broker_adapter.sandbox.exchange import ON_TIME
+from broker_adapter.sandbox.rest.desk import HANDLING, Call, Reply, desk_of, form_of, success
 
 
 @post("/orders/{variety:str}", status_code=200, opt={"scope": "placement"})
 async def place(request: Call) -> Reply:
     desk, form = desk_of(request), await form_of(request)
-    placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now())
+    handling = request.scope.get(HANDLING, ON_TIME)
+    placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now(), handling)
     return success({"order_id": placed.order_id})
 
 
