@@ -159,6 +159,9 @@ class OrderReport:
     venue_status: str
     message: str
     updated_at: int
+    product: str = "MIS"
+    placed_by: str = ""
+    by_broker: bool = False  # placed by somebody else than the account's user: the broker's square-off
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,7 @@ class TradeReport:
     quantity: int
     price_paise: int
     traded_at: int
+    product: str = "MIS"
 
 
 @dataclass(frozen=True)

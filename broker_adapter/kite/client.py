@@ -58,14 +58,15 @@ class KiteBroker:
         return self._order(lambda kite: kite.cancel_order(VARIETY, order_id))
 
     def orders(self) -> list[OrderReport]:
-        return [parse.order_report(row) for row in self._read("orders", lambda kite: kite.orders())]
+        rows = self._read("orders", lambda kite: kite.orders())
+        return [parse.order_report(row) for row in parse.ours_to_see(rows)]
 
     def trades(self, order_id: str | None = None) -> list[TradeReport]:
         if order_id is None:
             rows = self._read("trades", lambda kite: kite.trades())
         else:
             rows = self._read(f"trades of order {order_id}", lambda kite: kite.order_trades(order_id))
-        return [parse.trade_report(row) for row in rows]
+        return [parse.trade_report(row) for row in parse.ours_to_see(rows)]
 
     def positions(self) -> list[PositionReport]:
         return parse.positions(self._read("positions", lambda kite: kite.positions()))

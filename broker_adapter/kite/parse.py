@@ -7,7 +7,7 @@ is exact for prices. Times are IST strings without an offset. Status words go th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
@@ -19,12 +19,19 @@ from kitepilot.ports import OrderReport, PositionReport, TradeReport
 Row = Mapping[str, Any]
 IST = timedelta(hours=5, minutes=30)
 INTRADAY = "MIS"
+EXCHANGE = "NSE"
 TIME_CHARACTERS = 19
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RowError(ValueError):
     """A row of the broker lacks or garbles a field; names row kind, field and value."""
+
+
+def ours_to_see(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows of the NSE cash market. What the owner trades elsewhere has other price units, and its own
+    positions: it can neither meet ours nor stop us from reading them."""
+    return (row for row in rows if row.get("exchange", EXCHANGE) == EXCHANGE)
 
 
 def order_report(row: Row) -> OrderReport:
@@ -47,6 +54,9 @@ def order_report(row: Row) -> OrderReport:
         venue_status=word,
         message=str(row.get("status_message") or row.get("status_message_raw") or ""),
         updated_at=_time(row, "exchange_update_timestamp") or _time(row, "order_timestamp"),
+        product=str(row.get("product") or INTRADAY),
+        placed_by=str(row.get("placed_by") or ""),
+        by_broker=_by_broker(row),
     )
 
 
@@ -65,6 +75,7 @@ def trade_report(row: Row) -> TradeReport:
         quantity=_whole(row, "quantity"),
         price_paise=_paise(row, "average_price", exact=True),
         traded_at=_time(row, "exchange_timestamp") or _time(row, "fill_timestamp"),
+        product=str(row.get("product") or INTRADAY),
     )
 
 
@@ -79,7 +90,7 @@ def positions(data: Row) -> list[PositionReport]:
         raise RowError(f"positions carry no `net` list but {type(net).__name__}")
     return [
         PositionReport(_text(row, "tradingsymbol"), _whole(row, "instrument_token"), _whole(row, "quantity"))
-        for row in net
+        for row in ours_to_see(net)
         if row.get("product") == INTRADAY
     ]
 
@@ -150,6 +161,12 @@ def _time(row: Row, field: str) -> int:
     """ns UTC, or 0 where the broker has none yet (an order that never reached the exchange)."""
     value = row.get(field)
     return ist_ns(str(value)) if value else 0
+
+
+def _by_broker(row: Row) -> bool:
+    """Orders the account's own user placed carry his id twice; the broker's desk signs with its own."""
+    placed_by, account = row.get("placed_by"), row.get("account_id")
+    return bool(placed_by and account and placed_by != account)
 
 
 def _shown(row: Row) -> str:

@@ -56,6 +56,30 @@ def test_status_words_are_translated_and_a_new_one_counts_as_live(word: str, sta
     assert parse.order_report({**ROW, "status": word}).status is status
 
 
+def test_whoever_placed_an_order_is_told_apart_from_the_owner() -> None:
+    owner = {**ROW, "placed_by": "AB1234", "account_id": "AB1234", "product": "CNC"}
+    assert (parse.order_report(owner).by_broker, parse.order_report(owner).product) == (False, "CNC")
+    assert parse.order_report({**owner, "placed_by": "RMS"}).by_broker
+    assert not parse.order_report(ROW).by_broker, "a frame that does not say"
+
+
+def test_what_the_owner_trades_on_other_exchanges_is_not_read() -> None:
+    currency = {**TRADE, "exchange": "CDS", "average_price": 83.2575}
+    rows = list(parse.ours_to_see([currency, TRADE, {**TRADE, "exchange": "NSE"}]))
+    assert [parse.trade_report(row).product for row in rows] == ["MIS", "MIS"]
+    net = [
+        {
+            "tradingsymbol": "INFY",
+            "instrument_token": 408065,
+            "quantity": 3,
+            "product": "MIS",
+            "exchange": name,
+        }
+        for name in ("NSE", "BSE")
+    ]
+    assert len(parse.positions({"net": net})) == 1
+
+
 def test_an_order_that_never_reached_the_exchange_has_no_exchange_time() -> None:
     row = {**ROW, "exchange_update_timestamp": None, "average_price": None, "tag": None}
     report = parse.order_report(row)
