@@ -104,7 +104,11 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where Kite is. The defaults are the local sandbox's; live uses Kite's own addresses.
+    """Where Kite is, and how it is asked. The defaults are the local sandbox's; live uses Kite's addresses.
+
+    Orders above `slice_value_rupees` or `freeze_quantity` are sent as several. The exchange's freeze quantity
+    differs by security and day and is in no Kite file; 100,000 shares have been seen for a large one, and the
+    default stays far below. Brokerage is capped per order, so slices of a large order cost a little more.
 
     `token_key_url` and `api_secret_url` say where secrets lie (`env:NAME`, `file:///path`,
     `keyring:service/name`), never what they are. A login of another user than `user_id` is refused.
@@ -122,6 +126,8 @@ class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     orders_per_second: int = 8  # entries: of Kite's 10; the rest is kept for exits and cancels
     orders_per_minute: int = 360  # entries: of Kite's 400
     orders_per_day: int = 4_500  # entries: of Kite's 5,000
+    slice_value_rupees: int = 500_000
+    freeze_quantity: int = 20_000
     request_timeout_s: float = 7.0
     idle_timeout_s: float = 6.0
 

@@ -86,7 +86,11 @@ class SignalRaised(Event, frozen=True, kw_only=True, tag="signal_raised"):
 
 
 class OrderUpdated(Event, frozen=True, kw_only=True, tag="order_updated"):
-    """From the gateway: the merged truth about one order of ours (monotone in `filled_quantity`)."""
+    """From the gateway: the merged truth about one intent, all its child orders together.
+
+    Monotone in `filled_quantity`; terminal when all children are. `order_id`, `venue_status` and `message`
+    are those of the child that changed.
+    """
 
     run_id: str
     intent_id: str
@@ -281,7 +285,7 @@ class ApprovedIntent(Event, frozen=True, kw_only=True, tag="approved_intent"):
 
 
 class OrderJournaled(Event, frozen=True, kw_only=True, tag="order_journaled"):
-    """One line of an order's life as the gateway journaled it (requests, replies, updates, fills)."""
+    """One line of a child order's life as the gateway journaled it (requests, replies, updates, fills)."""
 
     run_id: str
     intent_id: str
@@ -299,6 +303,7 @@ class OrderJournaled(Event, frozen=True, kw_only=True, tag="order_journaled"):
     trade_id: str = ""
     detail: str = ""
     latency_ns: int = 0  # request sent -> reply read, machine clock, where it applies
+    slice: int = 0  # which child of the intent; quantities and status are this child's
 
 
 # --- bars, features, dead letters --------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """What the gateway knows of each order of the run, and what to journal when it hears more. Pure.
 
+An intent is sent as one child order or several, each with a file, a tag and a journal row of its own. What
+`session` hears is the intent's: see `whole`.
+
 Two truths are kept per order: `seen`, merged from everything the venue said, and `truth`, what has been
 journaled and published. They differ only while the venue claims fills whose trades we have not read yet: an
 order never becomes terminal for others before each of its fills was told.
@@ -7,12 +10,13 @@ order never becomes terminal for others before each of its fills was told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from kitepilot.events import ApprovedIntent, Filled, OrderJournaled, OrderStatus, OrderUpdated
+from kitepilot.orders.intents import parse_tag, tag
 from kitepilot.orders.order_machine import OrderEvent, OrderTruth, advance, hear
 from kitepilot.ports import (
     Accepted,
@@ -34,7 +38,7 @@ ABSENT_LOOKS = 3
 
 @dataclass
 class OrderFile:
-    """One order of ours. `filled_quantity` is the sum of the trades journaled so far."""
+    """One order of ours: a child of its intent, beside its siblings. `filled_quantity`: trades journaled."""
 
     intent: ApprovedIntent
     tag: str
@@ -48,6 +52,13 @@ class OrderFile:
     missing_since: int = 0  # session ns; since when it may be absent from the broker's book
     missing_wall: int = 0  # machine ns, likewise
     looks: int = 0
+    siblings: list[OrderFile] = field(default_factory=list, repr=False, compare=False)  # itself included
+
+    @property
+    def slice(self) -> int:
+        """Its number among the children of the intent, from 0."""
+        found = parse_tag(self.tag)
+        return found[1] if found else 0
 
     @property
     def hungry(self) -> bool:
@@ -90,7 +101,8 @@ class Desk:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.files: dict[str, OrderFile] = {}
+        self.intents: dict[str, list[OrderFile]] = {}
+        self._by_tag: dict[str, OrderFile] = {}
         self._by_order_id: dict[str, OrderFile] = {}
         self._live: dict[str, OrderFile] = {}
 
@@ -100,16 +112,21 @@ class Desk:
 
     def restore(self, file: OrderFile) -> None:
         """Put back an order read from the journal."""
+        file.siblings = self.intents.setdefault(file.intent.intent_id, [])
+        file.siblings.append(file)
         self._keep(file)
 
-    def open(self, intent: ApprovedIntent, tag: str, now: int) -> Change | None:
-        """A new order, to be journaled before anything is sent; None if the intent is known already."""
-        if intent.intent_id in self.files:
-            return None
-        fresh = OrderTruth(intent.quantity)
-        file = OrderFile(intent, tag, fresh, fresh)
-        self._keep(file)
-        return _change(file, (_line(self.run_id, file, "submitting", now, told=False),))
+    def open(self, intent: ApprovedIntent, quantities: Sequence[int], now: int) -> tuple[Change, ...]:
+        """A new order per quantity, to be journaled before any is sent; none if the intent is known."""
+        if intent.intent_id in self.intents:
+            return ()
+        for number, quantity in enumerate(quantities):
+            fresh = OrderTruth(quantity)
+            self.restore(OrderFile(intent, tag(intent.intent_id, number), fresh, fresh))
+        opened = self.intents[intent.intent_id]
+        return tuple(
+            _change(file, (_line(self.run_id, file, "submitting", now, told=False),)) for file in opened
+        )
 
     def settle(self, file: OrderFile, outcome: Outcome, now: int, wall: int, sent_at: int) -> Change:
         """The request came back: accepted, refused for certain, or nobody knows."""
@@ -130,7 +147,7 @@ class Desk:
 
     def hear(self, report: OrderReport, now: int) -> tuple[OrderFile, Change | None] | None:
         """A row of the book or an order frame. None: not ours. No change: nothing new, or trades missing."""
-        file = self._by_order_id.get(report.order_id) or self._by_tag(report.tag)
+        file = self._by_order_id.get(report.order_id) or self._by_tag.get(report.tag)
         if file is None:
             return None
         found = not file.order_id
@@ -190,19 +207,31 @@ class Desk:
         detail = file.seen.alarm or file.message
         return _change(file, (_line(self.run_id, file, kind, now, told=True, detail=detail),))
 
-    def _by_tag(self, tag: str) -> OrderFile | None:
-        file = self.files.get(tag[:18]) if tag else None
-        return file if file is not None and file.tag == tag else None
-
     def _keep(self, file: OrderFile) -> None:
-        name = file.intent.intent_id
-        self.files[name] = file
+        self._by_tag[file.tag] = file
         if file.order_id:
             self._by_order_id[file.order_id] = file
         if file.live:
-            self._live.setdefault(name, file)
+            self._live.setdefault(file.tag, file)
         else:
-            self._live.pop(name, None)
+            self._live.pop(file.tag, None)
+
+
+def whole(children: Sequence[OrderFile]) -> tuple[OrderStatus, int]:
+    """What an intent has come to, from its children: status and shares filled.
+
+    Unknown while any child is; terminal only when all are. Filled if all of it was, rejected if all of it
+    was refused; any other end is a cancelled one, for the rest will not fill.
+    """
+    states = {child.truth.status for child in children}
+    filled = sum(child.filled_quantity for child in children)
+    if len(states) == 1:
+        return states.pop(), filled
+    if OrderStatus.UNKNOWN in states:
+        return OrderStatus.UNKNOWN, filled
+    if all(status.terminal for status in states):
+        return OrderStatus.CANCELLED, filled
+    return OrderStatus.WORKING if OrderStatus.WORKING in states else OrderStatus.ACCEPTED, filled
 
 
 def _meaning(outcome: Outcome) -> tuple[OrderEvent, str, str]:
@@ -259,14 +288,23 @@ def _line(
         purpose=intent.purpose,
         strategy=intent.strategy,
         kind=kind,
+        slice=file.slice,
         status=file.truth.status,
-        quantity=intent.quantity,
+        quantity=file.truth.quantity,
         filled_quantity=file.filled_quantity,
         price_paise=intent.limit_price_paise,
         detail=detail,
         latency_ns=latency_ns,
     )
-    update = OrderUpdated(
+    return Line(journaled, _update(run_id, file, now, detail) if told else None)
+
+
+def _update(run_id: str, file: OrderFile, now: int, detail: str) -> OrderUpdated:
+    """The intent as it is now; the broker's id, its word and the message are the changed child's."""
+    intent = file.intent
+    status, filled = whole(file.siblings)
+    several = len(file.siblings) > 1 and detail
+    return OrderUpdated(
         source=SESSION_SOURCE,
         seq=0,
         event_at=now,
@@ -274,13 +312,12 @@ def _line(
         intent_id=intent.intent_id,
         order_id=file.order_id,
         token=intent.token,
-        status=file.truth.status,
+        status=status,
         venue_status=file.truth.venue_status,
         quantity=intent.quantity,
-        filled_quantity=file.filled_quantity,
-        message=detail,
+        filled_quantity=filled,
+        message=f"slice {file.slice + 1} of {len(file.siblings)}: {detail}" if several else detail,
     )
-    return Line(journaled, update if told else None)
 
 
 def _fill_line(run_id: str, file: OrderFile, trade: TradeReport, now: int) -> Line:

@@ -56,12 +56,12 @@ _ADD_INTENT = """
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT DO NOTHING"""
 _ADD_ORDER = """
-    INSERT INTO orders (run_id, intent_id, slice, tag, status, quantity) VALUES (%s, %s, 0, %s, %s, %s)"""
+    INSERT INTO orders (run_id, intent_id, slice, tag, status, quantity) VALUES (%s, %s, %s, %s, %s, %s)"""
 _CHANGE_ORDER = """
     UPDATE orders SET order_id = nullif(%s, ''), status = %s, venue_status = %s, filled_quantity = %s,
         outcome = %s, message = %s, submitted_at = coalesce(%s, submitted_at),
         replied_at = coalesce(%s, replied_at), updated_at = clock_timestamp()
-    WHERE run_id = %s AND intent_id = %s AND slice = 0"""
+    WHERE run_id = %s AND intent_id = %s AND slice = %s"""
 _ADD_FILL = """
     INSERT INTO fills (run_id, order_id, trade_id, intent_id, token, tradingsymbol, side, quantity,
         price_paise, traded_at_ns)
@@ -114,22 +114,19 @@ class Journal:
         with self._connection.transaction():
             rows = self._connection.execute(_FILES, (self.run_id,)).fetchall()
             trades: dict[str, list[tuple[str, int]]] = {}
-            for intent_id, trade_id, quantity in self._connection.execute(_TRADES, (self.run_id,)).fetchall():
-                trades.setdefault(intent_id, []).append((trade_id, quantity))
-        return [_file(row, self.run_id, trades.get(row[0], [])) for row in rows]
+            for order_id, trade_id, quantity in self._connection.execute(_TRADES, (self.run_id,)).fetchall():
+                trades.setdefault(order_id, []).append((trade_id, quantity))
+        return [_file(row, self.run_id, trades.get(row[17], [])) for row in rows]
 
     def _apply(self, cursor: psycopg.Cursor[Any], change: Change) -> list[Entry]:
-        intent = change.file.intent
+        file, intent = change.file, change.file.intent
         if any(line.journaled.kind == "submitting" for line in change.lines):
-            cursor.execute(_ADD_INTENT, _intent_row(self.run_id, intent))
-            if cursor.rowcount == 0:
-                raise JournalError(
-                    f"intent {intent.intent_id} is journaled already: another gateway writes here"
-                )
-            tag, status = change.file.tag, change.status.value
-            cursor.execute(_ADD_ORDER, (self.run_id, intent.intent_id, tag, status, intent.quantity))
+            if file.slice == 0:
+                self._add_intent(cursor, intent)
+            key = (self.run_id, intent.intent_id, file.slice)
+            cursor.execute(_ADD_ORDER, (*key, file.tag, change.status.value, file.truth.quantity))
         else:
-            cursor.execute(_CHANGE_ORDER, (*_order_row(change), self.run_id, intent.intent_id))
+            cursor.execute(_CHANGE_ORDER, (*_order_row(change), self.run_id, intent.intent_id, file.slice))
         for trade in change.fills:
             what = (intent.intent_id, trade.token, trade.tradingsymbol, trade.side.value)
             numbers = (trade.quantity, trade.price_paise, trade.traded_at)
@@ -138,6 +135,11 @@ class Journal:
         for entry in entries:
             cursor.execute(_ADD_EVENT, _event_row(self.run_id, entry))
         return entries
+
+    def _add_intent(self, cursor: psycopg.Cursor[Any], intent: ApprovedIntent) -> None:
+        cursor.execute(_ADD_INTENT, _intent_row(self.run_id, intent))
+        if cursor.rowcount == 0:
+            raise JournalError(f"intent {intent.intent_id} is journaled already: another gateway writes here")
 
     def _number(self, told: Told | None, journaled: OrderJournaled) -> Entry:
         seq = self._seq
@@ -235,10 +237,10 @@ _FILES = """
     SELECT i.intent_id, i.seq, i.signal_id, i.verdict_id, i.config_hash, i.strategy, i.purpose, i.token,
         i.tradingsymbol, i.side, i.quantity, i.order_type, i.limit_price_paise, i.validity,
         i.decision_price_paise, i.event_at_ns, o.tag, coalesce(o.order_id, ''), o.status, o.venue_status,
-        o.outcome, o.message
+        o.outcome, o.message, o.quantity
     FROM orders o JOIN intents i USING (run_id, intent_id)
-    WHERE run_id = %s ORDER BY i.seq"""
-_TRADES = "SELECT intent_id, trade_id, quantity FROM fills WHERE run_id = %s"
+    WHERE run_id = %s ORDER BY i.seq, o.slice"""
+_TRADES = "SELECT order_id, trade_id, quantity FROM fills WHERE run_id = %s"
 
 
 def _file(row: Sequence[Any], run_id: str, trades: list[tuple[str, int]]) -> OrderFile:
@@ -249,7 +251,7 @@ def _file(row: Sequence[Any], run_id: str, trades: list[tuple[str, int]]) -> Ord
         decision_price_paise=row[14], event_at=row[15], received_at=0, signal_emitted_at=0,
     )  # fmt: skip
     filled = sum(quantity for _, quantity in trades)
-    truth = OrderTruth(intent.quantity, OrderStatus(row[18]), filled, row[19])
+    truth = OrderTruth(row[22], OrderStatus(row[18]), filled, row[19])
     return OrderFile(
         intent, row[16], truth, truth, row[17], row[20], row[21], filled, {trade_id for trade_id, _ in trades}
     )

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import psycopg
 import uvloop
 
+from broker_adapter.gateway import slicing
 from broker_adapter.gateway.desk import Change, Desk
 from broker_adapter.gateway.journal import Journal, JournalError
 from broker_adapter.gateway.scribe import Scribe
@@ -30,7 +31,6 @@ from infra.eventlog import open_log
 from infra.postgres import book
 from infra.postgres.embedded import PostgresError, database_url
 from kitepilot.events import ApprovedIntent, DeadLetter, UndecodableError, encode
-from kitepilot.orders.intents import tag
 from kitepilot.orders.permission import permitted
 from kitepilot.ports import Broker, EventLog, LogError, LogRecord, Unknown
 from kitepilot.run import Run
@@ -56,7 +56,7 @@ class Gateway:
         self._scribe = Scribe(journal, log)
         settings = run.config.broker
         self._limits = RateLimits(self.clock, shares_of(settings))
-        self._submitter = Submitter(broker, self._limits, run.config.risk)
+        self._submitter = Submitter(broker, self._limits, run.config.risk, settings)
         self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock, self._limits)
         self._ticker = Ticker(
             settings.ticker_url,
@@ -142,19 +142,24 @@ class Gateway:
             reader.close()
 
     async def _take(self, records: Sequence[LogRecord]) -> None:
-        """Journal a batch of intents, then send each that is new."""
+        """Journal a batch of intents, each with its child orders, then send those that are new."""
         opened: list[Change] = []
         for record in records:
             intent = self._intent(record)
             if intent is not None:
-                change = self.desk.open(intent, tag(intent.intent_id), self.clock.now())
-                if change is not None:
-                    opened.append(change)
+                quantities = self._children(intent)
+                opened += self.desk.open(intent, quantities, self.clock.now())
         await self._scribe.write(opened, records[-1].offset + 1)
         for change in opened:
             task = asyncio.create_task(self._send(change))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
+
+    def _children(self, intent: ApprovedIntent) -> tuple[int, ...]:
+        """How much each child order is for. What will be refused is journaled whole."""
+        config = self._run.config
+        refused = slicing.refusal(intent, config.risk.limits(), config.broker)
+        return (intent.quantity,) if refused else slicing.children(intent, config.broker)
 
     def _intent(self, record: LogRecord) -> ApprovedIntent | None:
         """The intent, if it is one of this run that can be named at the broker; else a dead letter."""
@@ -183,7 +188,7 @@ class Gateway:
     async def _send(self, change: Change) -> None:
         file = change.file
         try:
-            sent = await self._submitter.submit(file.intent, file.tag)
+            sent = await self._submitter.submit(file.intent, file.tag, file.truth.quantity)
         except Exception as err:  # ours, not the broker's: nobody knows how far it got
             sys.stderr.write(f"gateway: {file.tag}: {type(err).__name__}: {err}\n")
             now = time.time_ns()

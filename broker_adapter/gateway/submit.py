@@ -7,8 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from broker_adapter.gateway.slicing import refusal
 from broker_adapter.kite.limits import DayCapError, RateLimits
-from kitepilot.config import RiskSection
+from kitepilot.config import BrokerSection, RiskSection
 from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.ports import Broker, Outcome, Rejected, Throttled
 
@@ -27,32 +28,35 @@ class Sent(NamedTuple):
 class Submitter:
     """The only caller of `Broker.submit`. Exits may use the whole rate, entries leave room for them."""
 
-    def __init__(self, broker: Broker, limits: RateLimits, risk: RiskSection) -> None:
+    def __init__(
+        self, broker: Broker, limits: RateLimits, risk: RiskSection, settings: BrokerSection
+    ) -> None:
         self._broker = broker
         self._risk = risk
+        self._settings = settings
         self._limits = limits
         self._lanes: dict[int, asyncio.Lock] = {}
         self._pool = ThreadPoolExecutor(THREADS, "order")
 
-    async def submit(self, intent: ApprovedIntent, tag: str) -> Sent:
-        """Send one journaled intent, once unless refused unseen (429). The broker's faults are outcomes."""
-        refusal = self._refusal(intent)
-        if refusal is not None:
+    async def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
+        """Send one journaled child, once unless refused unseen (429). The broker's faults are outcomes."""
+        refused = refusal(intent, self._risk.limits(), self._settings)
+        if refused is not None:
             now = time.time_ns()
-            return Sent(refusal, now, now)
+            return Sent(refused, now, now)
         async with self._lanes.setdefault(intent.token, asyncio.Lock()):
             try:
-                return await self._in_turn(intent, tag)
+                return await self._in_turn(intent, tag, quantity)
             except DayCapError as err:
                 now = time.time_ns()
                 return Sent(Rejected("day_cap", str(err)), now, now)
 
-    async def _in_turn(self, intent: ApprovedIntent, tag: str) -> Sent:
+    async def _in_turn(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
         exit = intent.purpose is not Purpose.ENTRY
         loop = asyncio.get_running_loop()
         for _ in range(THROTTLED_ATTEMPTS):
             async with self._limits.sending("order", exit):
-                sent = await loop.run_in_executor(self._pool, self._send, intent, tag)
+                sent = await loop.run_in_executor(self._pool, self._send, intent, tag, quantity)
             if not isinstance(sent.outcome, Throttled):
                 break
             # refused unseen: certain that no order exists, so sending it again doubles nothing
@@ -62,19 +66,7 @@ class Submitter:
     def close(self) -> None:
         self._pool.shutdown()
 
-    def _send(self, intent: ApprovedIntent, tag: str) -> Sent:
+    def _send(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
         sent_at = time.time_ns()
-        outcome = self._broker.submit(intent, tag, intent.quantity)
+        outcome = self._broker.submit(intent, tag, quantity)
         return Sent(outcome, sent_at, time.time_ns())
-
-    def _refusal(self, intent: ApprovedIntent) -> Rejected | None:
-        """The second look at the hard limits, on another path than the risk fold's. Exits are not held up."""
-        limits = self._risk.limits()
-        value = intent.quantity * intent.limit_price_paise
-        if intent.purpose is not Purpose.ENTRY:
-            return None
-        if intent.quantity > limits.order_quantity:
-            return Rejected("gateway_limit", f"quantity {intent.quantity} above {limits.order_quantity}")
-        if value > limits.order_value_paise:
-            return Rejected("gateway_limit", f"value {value} paise above {limits.order_value_paise}")
-        return None

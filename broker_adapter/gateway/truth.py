@@ -83,10 +83,10 @@ class OrderTruthFinder:
         for report in await self._read(self._broker.orders):
             file = await self._hear(report)
             if file is not None:
-                present.add(file.intent.intent_id)
+                present.add(file.tag)
         await self._eat()
         for file in self._desk.live():
-            if file.intent.intent_id not in present and 0 < file.missing_wall < started:
+            if file.tag not in present and 0 < file.missing_wall < started:
                 change = self._desk.missed(file, self._clock.now(), time.time_ns())
                 if change is not None:
                     await self._scribe.post([change])

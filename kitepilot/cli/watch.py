@@ -66,6 +66,7 @@ class Follower:
         self._reader = log.reader({(t.name, 0): starts[t.name] for t in (DECISIONS, INTENTS, ORDERS)})
         self._outstanding: dict[str, int] = {}  # intent id -> event_at, until its order is final
         self._final: set[str] = set()  # a final word may be read before its intent; at most one a day's order
+        self._children: dict[str, set[int]] = {}  # intent id -> its child orders that are not final
         self._exchange = exchange
         self._meter = meter
         self._acked = 0
@@ -108,9 +109,20 @@ class Follower:
         elif isinstance(event, e.ApprovedIntent):
             if event.intent_id not in self._final:
                 self._outstanding[event.intent_id] = event.event_at
-        elif isinstance(event, e.OrderJournaled) and event.status.terminal:
-            self._final.add(event.intent_id)
-            self._outstanding.pop(event.intent_id, None)
+        elif isinstance(event, e.OrderJournaled):
+            self._order(event)
+
+    def _order(self, line: e.OrderJournaled) -> None:
+        """All children of an intent are journaled before any is sent, so none is missed here."""
+        live = self._children.setdefault(line.intent_id, set())
+        if not line.status.terminal:
+            live.add(line.slice)
+            return
+        live.discard(line.slice)
+        if not live:
+            self._children.pop(line.intent_id)
+            self._final.add(line.intent_id)
+            self._outstanding.pop(line.intent_id, None)
 
     def _acknowledge(self) -> None:
         """Session time is released as far as the decisions have come, unless an order waits too long."""

@@ -31,7 +31,7 @@ def apply_filled(state: DeskState, fill: Filled) -> bool:
     if order is not None and trade in order.trades:
         return False
     value = fill.quantity * fill.price_paise
-    before = order.filled_paise if order is not None else 0
+    before = order.filled_paise.get(fill.order_id, 0) if order is not None else 0
     state.valuation = None
     state.ledger = state.ledger.add_fill(charge_rates(state), fill.side, before, value)
     state.fills += 1
@@ -40,7 +40,7 @@ def apply_filled(state: DeskState, fill: Filled) -> bool:
     else:
         order.trades.append(trade)
         order.filled_quantity += fill.quantity
-        order.filled_paise += value
+        order.filled_paise[fill.order_id] = before + value
         order.reported_quantity = max(order.reported_quantity, order.filled_quantity)
     _move_position(state, fill, order)
     if order is not None:

@@ -53,7 +53,9 @@ class DeskOrder(msgspec.Struct, kw_only=True):
     status: OrderStatus = OrderStatus.SUBMITTING
     reported_quantity: int = 0  # cumulative, as the venue says
     filled_quantity: int = 0  # as its fills add up
-    filled_paise: int = 0
+    filled_paise: dict[str, int] = msgspec.field(
+        default_factory=dict
+    )  # per broker order: brokerage caps there
     trades: list[str] = msgspec.field(default_factory=list)  # seen, as "order id/trade id"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Desk:
         (folder / "start_offsets.json").write_text(json.dumps({t.name: 0 for t in TOPICS}))
         self.exchange = RecordingExchange()
         self.follower = watch.Follower(run, self.log, self.exchange, Dark())  # type: ignore[arg-type]
-        self._seq = 0
+        self.lines = itertools.count()
 
     def say(self, topic: str, event: e.AnyEvent) -> None:
         self.log.append(topic, [e.encode(event, emitted_at=1)])
@@ -73,13 +74,16 @@ class Desk:
         )  # fmt: skip
         self.say(INTENTS.name, event)
 
-    def end_order(self) -> None:
+    def say_of_order(self, kind: str, status: e.OrderStatus, slice_: int = 0) -> None:
         event = e.OrderJournaled(
-            source="gateway.orders", seq=0, event_at=OPEN, run_id="r", intent_id="I", order_id="1", token=257,
-            tradingsymbol="ALPHA", side=e.Side.BUY, purpose=e.Purpose.ENTRY, strategy="s", kind="update",
-            status=e.OrderStatus.CANCELLED, quantity=1, filled_quantity=0, price_paise=100,
+            source="gateway.orders", seq=next(self.lines), event_at=OPEN, run_id="r", intent_id="I",
+            order_id="1", token=257, tradingsymbol="ALPHA", side=e.Side.BUY, purpose=e.Purpose.ENTRY, strategy="s", kind=kind,
+            status=status, quantity=1, filled_quantity=0, price_paise=100, slice=slice_,
         )  # fmt: skip
         self.say(ORDERS.name, event)
+
+    def end_order(self, slice_: int = 0) -> None:
+        self.say_of_order("update", e.OrderStatus.CANCELLED, slice_)
 
     def acked_s(self) -> int:
         return (self.exchange.acks[-1] - OPEN) // SECOND
@@ -108,6 +112,19 @@ def test_the_end_of_the_order_releases_it_at_once_without_another_mark(desk: Des
     for second in range(1, 30):
         desk.mark(second)
     desk.end_order()
+    assert desk.acked_s() == 29
+
+
+def test_an_order_sent_in_children_has_ended_when_the_last_of_them_has(desk: Desk) -> None:
+    desk.intend()
+    for child in (0, 1):
+        desk.say_of_order("submitting", e.OrderStatus.SUBMITTING, child)
+    for second in range(1, 30):
+        desk.mark(second)
+    held = watch.ORDER_PATIENCE_NS // SECOND
+    desk.end_order(1)
+    assert desk.acked_s() == held
+    desk.end_order(0)
     assert desk.acked_s() == 29
 
 

@@ -243,6 +243,7 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
         filled_quantity=0,
         price_paise=150_080,
         latency_ns=1_000,
+        slice=1,
     )
     postback = e.PostbackReceived(
         **at("api", seq), order_id=f"o{seq}", status="COMPLETE", body='{"order_id": "o"}', received_at=13

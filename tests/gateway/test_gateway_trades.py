@@ -31,7 +31,7 @@ from kitepilot.events import (
     Side,
     encode,
 )
-from kitepilot.ports import Broker, OrderReport, Outcome, Unknown
+from kitepilot.ports import Broker, OrderReport, Outcome, Rejected, Unknown
 from kitepilot.topics import DEAD_LETTER, INTENTS, ORDERS, SESSION
 
 pytestmark = pytest.mark.stack
@@ -113,6 +113,53 @@ async def test_the_book_of_record_equals_the_exchange(floor: Floor) -> None:
     }
     assert {(t.order_id, t.trade_id, t.quantity, t.price_paise) for t in trades} == theirs
     assert len(fills(floor)) == len(theirs)
+
+
+def large_exit(floor: Floor, slices: int) -> ApprovedIntent:
+    """An exit of so much value that it leaves in `slices` children."""
+    intent = floor.intent(purpose=Purpose.EXIT)
+    each = floor.run.config.broker.slice_value_rupees * 100 // intent.limit_price_paise
+    return msgspec.structs.replace(intent, quantity=each * slices)
+
+
+async def test_a_large_exit_leaves_in_children_and_ends_once_as_their_sum(floor: Floor) -> None:
+    intent = large_exit(floor, 3)
+    async with gateway(floor):
+        floor.send(intent)
+        await until(ended(floor, intent))
+    rows = sorted(floor.exchange.orders_of([intent]), key=lambda row: row["tag"])
+    assert [row["tag"] for row in rows] == [f"{intent.intent_id}{n:02d}" for n in range(3)]
+    assert sum(row["quantity"] for row in rows) == intent.quantity
+    filled = sum(row["filled_quantity"] for row in rows)
+    told = updates(floor)
+    assert [u.status.terminal for u in told].index(True) == len(told) - 1
+    assert (told[-1].quantity, told[-1].filled_quantity) == (intent.quantity, filled)
+    assert sum(fill.quantity for fill in fills(floor)) == filled > 0
+    engine = book.engine_of(floor.run.config.storage.database_url)
+    booked = book.booked_orders(engine, floor.run.run_id)
+    engine.dispose()
+    assert {(o.tag, o.order_id, o.filled_quantity) for o in booked} == {
+        (row["tag"], row["order_id"], row["filled_quantity"]) for row in rows
+    }
+
+
+class RefusesOneSlice(KiteBroker):
+    """The real broker behind which one slice of each order is refused."""
+
+    def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
+        return Rejected("RMS", "no") if tag.endswith("01") else super().submit(intent, tag, quantity)
+
+
+async def test_a_refused_slice_leaves_the_others_at_the_exchange_and_in_the_books(floor: Floor) -> None:
+    intent = large_exit(floor, 3)
+    async with gateway(floor, RefusesOneSlice(floor.run)):
+        floor.send(intent)
+        await until(ended(floor, intent))
+    rows = floor.exchange.orders_of([intent])
+    assert sorted(row["tag"][-2:] for row in rows) == ["00", "02"]
+    last = updates(floor)[-1]
+    assert last.status is OrderStatus.CANCELLED
+    assert last.filled_quantity == sum(row["filled_quantity"] for row in rows) > 0
 
 
 async def test_the_same_intent_twice_is_sent_once(floor: Floor) -> None:

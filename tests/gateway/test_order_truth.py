@@ -8,13 +8,14 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from orders_on_paper import ID, NOW, intent, told
 
 from broker_adapter.gateway.desk import ABSENT_AFTER_NS, ABSENT_WALL_NS, Change, Desk, OrderFile
 from broker_adapter.gateway.submit import Submitter
 from broker_adapter.kite.allowances import ORDERS_PER_SECOND
 from broker_adapter.kite.clock import SECOND_NS, VenueClock, WallClock
 from broker_adapter.kite.limits import EntryShares, RateLimits
-from kitepilot.config import RiskSection
+from kitepilot.config import BrokerSection, RiskSection
 from kitepilot.events import ApprovedIntent, Filled, OrderStatus, OrderUpdated, Purpose, Side
 from kitepilot.ports import (
     Accepted,
@@ -27,20 +28,6 @@ from kitepilot.ports import (
     TradeReport,
     Unknown,
 )
-
-ID = "ABCDEFGHIJKLMNOP27"
-NOW = 1_795_146_300_000_000_000
-
-
-def intent(
-    quantity: int = 10, token: int = 408065, name: str = ID, purpose: Purpose = Purpose.ENTRY
-) -> ApprovedIntent:
-    return ApprovedIntent(
-        source="decisions", seq=0, event_at=NOW, intent_id=name, run_id="r", config_hash="c", signal_id="s",
-        verdict_id="v", strategy="vwap_reversion", purpose=purpose, token=token, tradingsymbol="INFY",
-        side=Side.BUY, quantity=quantity, order_type="LIMIT", limit_price_paise=100_00, validity="IOC",
-        decision_price_paise=100_00, received_at=0, signal_emitted_at=0,
-    )  # fmt: skip
 
 
 def report(
@@ -56,13 +43,8 @@ def trade(number: int, quantity: int) -> TradeReport:
 
 def opened() -> tuple[Desk, OrderFile]:
     desk = Desk("r")
-    change = desk.open(intent(), f"{ID}00", NOW)
-    assert change is not None
+    (change,) = desk.open(intent(), (10,), NOW)
     return desk, change.file
-
-
-def told(changes: list[Change]) -> list[OrderUpdated | Filled]:
-    return [line.told for change in changes for line in change.lines if line.told is not None]
 
 
 def test_an_order_frame_that_overtakes_the_reply_is_believed() -> None:
@@ -255,10 +237,12 @@ async def test_no_session_second_sees_more_orders_than_allowed(purpose: Purpose,
     clock = VenueClock()
     clock.feed(NOW)
     broker = Counting(clock)
-    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection())
+    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
     ticking = asyncio.create_task(run_clock(clock, 20))
     async with asyncio.timeout(20):
-        await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00") for i in many(40, purpose)))
+        await asyncio.gather(
+            *(submitter.submit(i, f"{i.intent_id}00", i.quantity) for i in many(40, purpose))
+        )
     ticking.cancel()
     submitter.close()
     counts = [broker.seconds.count(second) for second in set(broker.seconds)]
@@ -271,9 +255,9 @@ async def test_orders_of_one_instrument_leave_in_the_order_of_their_intents() ->
     clock = VenueClock()
     clock.feed(NOW)
     broker = Counting(clock)
-    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection())
+    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
     same = [intent(1, name=f"{'B' * 17}{letter}", purpose=Purpose.EXIT) for letter in "ABCDEFGH"]
-    await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00") for i in same))
+    await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00", i.quantity) for i in same))
     submitter.close()
     assert broker.order == [i.intent_id for i in same]
 
@@ -284,8 +268,8 @@ async def test_only_an_order_refused_unseen_is_sent_again() -> None:
     ticking = asyncio.create_task(run_clock(clock, 30))
     for answers, sends in [([Throttled(""), Accepted("7")], 2), ([Throttled("")] * 5, 3), ([Unknown("")], 1)]:
         broker = Counting(clock, list(answers))
-        submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection())
-        sent = await submitter.submit(intent(), f"{ID}00")
+        submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
+        sent = await submitter.submit(intent(), f"{ID}00", 10)
         submitter.close()
         assert len(broker.order) == sends
         assert type(sent.outcome) is type(answers[min(sends, len(answers)) - 1])
