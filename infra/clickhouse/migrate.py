@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 )
 ENGINE = MergeTree ORDER BY number
 """
-_CREATED = re.compile(r"^CREATE TABLE (?!IF NOT EXISTS)", re.M)
+_CREATED = re.compile(r"(?<=^CREATE TABLE )(?!IF NOT EXISTS)|(?<=\bADD COLUMN )(?!IF NOT EXISTS)", re.M)
 
 
 class MigrationError(RuntimeError):
@@ -50,7 +50,7 @@ class Migration:
     @property
     def repeatable_sql(self) -> str:
         """A crash between the table and its ledger row must not block the next start."""
-        return _CREATED.sub("CREATE TABLE IF NOT EXISTS ", self.sql)
+        return _CREATED.sub("IF NOT EXISTS ", self.sql)
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
