@@ -77,8 +77,9 @@ class Desk:
     def say_of_order(self, kind: str, status: e.OrderStatus, slice_: int = 0) -> None:
         event = e.OrderJournaled(
             source="gateway.orders", seq=next(self.lines), event_at=OPEN, run_id="r", intent_id="I",
-            order_id="1", token=257, tradingsymbol="ALPHA", side=e.Side.BUY, purpose=e.Purpose.ENTRY, strategy="s", kind=kind,
-            status=status, quantity=1, filled_quantity=0, price_paise=100, slice=slice_,
+            order_id="1", token=257, tradingsymbol="ALPHA", side=e.Side.BUY,
+            purpose=e.Purpose.ENTRY, strategy="s", kind=kind, status=status,
+            quantity=1, filled_quantity=0, price_paise=100, slice=slice_,
         )  # fmt: skip
         self.say(ORDERS.name, event)
 

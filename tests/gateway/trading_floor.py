@@ -182,6 +182,7 @@ def floor(exchange: Exchange, postgres_url: str, tmp_path: Path) -> Iterator[Flo
     (run.folder / "start_offsets.json").write_text(
         json.dumps({t.name: log.end_offset(t.name) for t in TOPICS})
     )
-    instruments = parse_instruments((run.folder / "instruments.csv").read_bytes())
+    listed = parse_instruments((run.folder / "instruments.csv").read_bytes())
+    instruments = tuple(instrument for instrument in listed if instrument.tradable)
     yield Floor(run, exchange, log, instruments)
     log.close()
