@@ -91,7 +91,25 @@ def logout(config: ConfigOption = None) -> None:
     Console().print(told, highlight=False, soft_wrap=True)
 
 
+def instruments(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Fetch the day's instruments file, keep it, and say what changed since the last one.
+
+    Wants a login. Best after 08:30 IST, when the broker has made the day's file. A damaged or incomplete
+    answer is refused and the last good file stays. Exit codes: 0, 2 no usable file.
+    """
+    from broker_adapter.kite.session import SessionError
+    from kitepilot.cli import instruments as day
+    from kitepilot.market.instruments import InstrumentsError
+
+    with clear_errors(SessionError, InstrumentsError):
+        found = day.fetch(chosen_config(config), home())
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        day.show(Console(), found)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the morning's commands."""
-    for command in (login, logout):
+    for command in (login, logout, instruments):
         app.command()(command)

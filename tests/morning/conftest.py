@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from morning_desk import command, memory_keyring, own_home, person, venue
+from morning_desk import command, memory_keyring, own_home, person, stubborn, venue
 
-__all__ = ["command", "memory_keyring", "own_home", "person", "venue"]
+__all__ = ["command", "memory_keyring", "own_home", "person", "stubborn", "venue"]

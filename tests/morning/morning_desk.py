@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import socket
 import subprocess
@@ -157,3 +158,49 @@ def command(tmp_path: Path) -> Callable[..., object]:
         return CliRunner().invoke(app, [words[0], "--config", str(path), *words[1:]])
 
     return run
+
+
+class StubbornBroker:
+    """A broker that answers everything with what it was told to say, right or wrong."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer: Callable[[str], tuple[int, dict[str, str], bytes]] = lambda _: (404, {}, b"")
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                status, headers, body = outer.answer(self.path)
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def says(self, status: int, kind: str, body: bytes, length: int | None = None) -> None:
+        headers = {"Content-Type": kind} | ({"Content-Length": str(length)} if length else {})
+        self.answer = lambda _: (status, headers, body)
+
+    def config(self, **changes: object) -> Config:
+        return configuration.override(Config(), **{"broker.rest_url": self.url, **changes})
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def stubborn() -> Iterator[StubbornBroker]:
+    broker = StubbornBroker()
+    yield broker
+    broker.close()
