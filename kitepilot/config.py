@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import ipaddress
 import re
 import typing
 from datetime import date
@@ -18,6 +19,9 @@ import msgspec
 import yaml
 
 from kitepilot.events import RiskLimits
+
+# Kite Connect exceptions page, read 2026-07-14; per client account
+KITE_ORDER_CAPS = {"orders_per_second": 10, "orders_per_minute": 400, "orders_per_day": 5_000}
 
 
 class ConfigError(ValueError):
@@ -128,8 +132,18 @@ class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     orders_per_day: int = 4_500  # entries: of Kite's 5,000
     slice_value_rupees: int = 500_000
     freeze_quantity: int = 20_000
+    egress_ipv4: str = "0.0.0.0"  # noqa: S104 local address of REST requests; 0.0.0.0: any, but never IPv6
     request_timeout_s: float = 7.0
     idle_timeout_s: float = 6.0
+
+    def __post_init__(self) -> None:
+        for key, cap in KITE_ORDER_CAPS.items():
+            if not 0 < getattr(self, key) <= cap:
+                raise ValueError(f"broker.{key} {getattr(self, key)} must be 1 to {cap}, what Kite allows")
+        try:
+            ipaddress.IPv4Address(self.egress_ipv4)
+        except ValueError as err:
+            raise ValueError(f"broker.egress_ipv4 {self.egress_ipv4!r} is not an IPv4 address") from err
 
 
 class LogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -188,20 +188,41 @@ class PositionReport:
     quantity: int
 
 
+@dataclass(frozen=True)
+class FundsReport:
+    """The account's equity funds as the broker sees them, in paise; read, never derived."""
+
+    available_paise: int
+    used_paise: int
+
+
 class Broker(Protocol):
-    """One screen: what KitePilot asks of a broker. Paper and live differ by address only."""
+    """One screen: what KitePilot asks of a broker. Paper and live differ by address only.
+
+    What each promises is numbered in docs/reference/contract.md.
+    """
 
     def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
         """Send one child order of an approved intent: `quantity` of it, under its own tag. Once."""
+        ...
+
+    def modify(self, order_id: str, limit_price_paise: int) -> Outcome:
+        """Move a resting limit order's price. Not its quantity: Kite leaves open whether that is the rest."""
         ...
 
     def cancel(self, order_id: str) -> Outcome: ...
 
     def orders(self) -> list[OrderReport]: ...
 
+    def order_history(self, order_id: str) -> list[OrderReport]:
+        """The states one order went through, oldest first as told."""
+        ...
+
     def trades(self, order_id: str | None = None) -> list[TradeReport]: ...
 
     def positions(self) -> list[PositionReport]: ...
+
+    def funds(self) -> FundsReport: ...
 
     def instruments(self) -> bytes:
         """The day's NSE instruments file, CSV as served."""

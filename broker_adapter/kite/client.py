@@ -2,23 +2,30 @@
 
 An order request is sent once and never repeated; every reply and every failure becomes an `Outcome`. Reads
 are repeated a few times with backoff, because reading twice costs nothing.
+
+Two breakers are visible to whoever wants to know (`health`, `on_change`): `kite.reads` and `kite.orders`.
+While either is not closed, entries are refused here (`breaker_open`, certainly not sent); after a rest one
+entry is let through as the try. Exits, cancels and modifications always go out, and an answer to one of them
+closes `kite.orders` again.
 """
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
 from broker_adapter.kite import parse, session
-from broker_adapter.kite.render import EXCHANGE, VARIETY, IntentError, place_parameters
-from kitepilot.events import ApprovedIntent
+from broker_adapter.kite.breaker import Breaker, BreakerState, Health, OnChange
+from broker_adapter.kite.reading import BrokerReadError, read
+from broker_adapter.kite.render import EXCHANGE, VARIETY, IntentError, place_parameters, rupees
+from broker_adapter.kite.transport import stock_client
+from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.ports import (
     Accepted,
     AuthLost,
+    FundsReport,
     OrderReport,
     Outcome,
     PositionReport,
@@ -31,28 +38,35 @@ from kitepilot.run import Run
 if TYPE_CHECKING:
     from kiteconnect import KiteConnect
 
-READ_ATTEMPTS = 4
-FIRST_PAUSE_S = 0.05
+__all__ = ["BrokerReadError", "KiteBroker"]
+
+INSTRUMENTS_TIMEOUT_S = 60.0
 T = TypeVar("T")
-
-
-class BrokerReadError(RuntimeError):
-    """The broker's book could not be read; says which part and why."""
 
 
 class KiteBroker:
     """Kite through one account. Paper and live differ by the address in the configuration."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, on_change: OnChange | None = None) -> None:
         self._run = run
         self._client: KiteConnect | None = None
+        self._reads = Breaker("kite.reads", on_change)
+        self._orders = Breaker("kite.orders", on_change)
 
     def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
         try:
             parameters = place_parameters(intent, tag, quantity)
         except IntentError as err:
             return Rejected("intent", str(err))
+        if intent.purpose is Purpose.ENTRY and (refusal := self._refusal()) is not None:
+            return refusal
         return self._order(lambda kite: kite.place_order(**parameters))
+
+    def modify(self, order_id: str, limit_price_paise: int) -> Outcome:
+        if limit_price_paise <= 0:
+            return Rejected("intent", f"order {order_id}: limit price {limit_price_paise} paise")
+        price = rupees(limit_price_paise)
+        return self._order(lambda kite: kite.modify_order(VARIETY, order_id, price=price))
 
     def cancel(self, order_id: str) -> Outcome:
         return self._order(lambda kite: kite.cancel_order(VARIETY, order_id))
@@ -60,6 +74,10 @@ class KiteBroker:
     def orders(self) -> list[OrderReport]:
         rows = self._read("orders", lambda kite: kite.orders())
         return [parse.order_report(row) for row in parse.ours_to_see(rows)]
+
+    def order_history(self, order_id: str) -> list[OrderReport]:
+        rows = self._read(f"history of order {order_id}", lambda kite: kite.order_history(order_id))
+        return [parse.order_report(row) for row in rows]
 
     def trades(self, order_id: str | None = None) -> list[TradeReport]:
         if order_id is None:
@@ -71,70 +89,76 @@ class KiteBroker:
     def positions(self) -> list[PositionReport]:
         return parse.positions(self._read("positions", lambda kite: kite.positions()))
 
+    def funds(self) -> FundsReport:
+        return parse.funds(self._read("funds", lambda kite: kite.margins("equity")))
+
     def instruments(self) -> bytes:
-        """The day's NSE instruments file, CSV as served. Raises `BrokerReadError`, `SessionError`."""
-        held = session.load(self._run)
+        """The day's NSE instruments file, CSV as served. Raises `BrokerReadError`."""
         url = self._run.config.broker.rest_url
-        headers = {**session.KITE_VERSION, "Authorization": f"token {held.api_key}:{held.access_token}"}
-        try:
-            with httpx.Client(base_url=url, timeout=60.0, trust_env=not session.is_loopback(url)) as http:
-                reply = http.get(f"/instruments/{EXCHANGE}", headers=headers)
-                reply.raise_for_status()
-        except httpx.HTTPError as err:
-            raise BrokerReadError(f"the instruments file of {url} could not be read: {err}") from err
-        return reply.content
+        return read(f"the instruments file of {url}", self._instruments, self._reads)
+
+    def health(self) -> tuple[Health, ...]:
+        """The breakers as they are now."""
+        return self._reads.health, self._orders.health
 
     def open(self) -> None:
         """Load the client library and the session now rather than at the first order (about a second)."""
         self._kite()
 
-    def _order(self, request: Callable[[KiteConnect], object]) -> Outcome:
-        from broker_adapter.kite.outcomes import classify
+    def _refusal(self) -> Rejected | None:
+        """Why an entry is not sent: the book cannot be read, or orders are not answered."""
+        reads = self._reads.health
+        if reads.state is not BreakerState.CLOSED:
+            return Rejected("breaker_open", f"{reads.name} is {reads.state}: {reads.reason}")
+        if not self._orders.allows():
+            return Rejected("breaker_open", f"{self._orders.name} is open: {self._orders.health.reason}")
+        return None
 
+    def _order(self, request: Callable[[KiteConnect], object]) -> Outcome:
         try:
             kite = self._kite()
         except session.SessionError as err:
             return AuthLost(str(err))
-        try:
-            order_id = request(kite)
-        except Exception as err:  # whatever it was, it has a meaning
-            outcome = classify(err)
-            if isinstance(outcome, AuthLost):
+        outcome = _outcome(lambda: request(kite))
+        match outcome:
+            case AuthLost():
                 self._client = None  # the next request reads the session again: a person may have logged in
-            return outcome
-        return Accepted(str(order_id)) if order_id else Unknown(f"accepted without an order id: {order_id!r}")
+            case Unknown(reason) | Rejected("unreachable", reason):
+                self._orders.trouble(reason)
+                return outcome
+        self._orders.well()
+        return outcome
 
     def _read(self, what: str, request: Callable[[KiteConnect], T]) -> T:
-        from broker_adapter.kite.outcomes import worth_repeating
+        try:
+            return read(what, lambda: request(self._kite()), self._reads)
+        except BrokerReadError:
+            self._client = None
+            raise
 
-        for attempt in range(1, READ_ATTEMPTS + 1):
-            try:
-                return request(self._kite())
-            except session.SessionError as err:
-                raise BrokerReadError(f"{what}: {err}") from err
-            except Exception as err:
-                if attempt == READ_ATTEMPTS or not worth_repeating(err):
-                    self._client = None
-                    raise BrokerReadError(f"{what}: {type(err).__name__}: {err}") from err
-            time.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
-        raise AssertionError("unreachable")
+    def _instruments(self) -> bytes:
+        held = session.load(self._run)
+        url = self._run.config.broker.rest_url
+        headers = {**session.KITE_VERSION, "Authorization": f"token {held.api_key}:{held.access_token}"}
+        trusting = not session.is_loopback(url)
+        with httpx.Client(base_url=url, timeout=INSTRUMENTS_TIMEOUT_S, trust_env=trusting) as http:
+            reply = http.get(f"/instruments/{EXCHANGE}", headers=headers)
+            reply.raise_for_status()
+        return reply.content
 
     def _kite(self) -> KiteConnect:
         if self._client is None:
-            self._client = _stock_client(self._run, session.load(self._run))
+            self._client = stock_client(self._run.config.broker, session.load(self._run))
         return self._client
 
 
-def _stock_client(run: Run, held: session.Session) -> KiteConnect:
-    from kiteconnect import KiteConnect
+def _outcome(request: Callable[[], object]) -> Outcome:
+    from broker_adapter.kite.outcomes import classify
 
-    class PlainKite(KiteConnect):  # type: ignore[misc]  # the library is not typed
-        """The stock client without its date guessing, which costs 0.1 ms a row and gives naive times."""
-
-        def _format_response(self, data: Any) -> Any:
-            return data
-
-    broker = run.config.broker
-    kite = PlainKite(held.api_key, held.access_token, root=broker.rest_url, timeout=broker.request_timeout_s)
-    kite.reqsession.trust_env = not session.is_loopback(broker.rest_url)
-    return kite
+    try:
+        order_id = request()
+    except Exception as err:  # whatever it was, it has a meaning
+        return classify(err)
+    if order_id and isinstance(order_id, str | int) and not isinstance(order_id, bool):
+        return Accepted(str(order_id))
+    return Unknown(f"accepted without an order id: {order_id!r}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from kitepilot.events import OrderStatus, Side
 from kitepilot.orders.order_machine import TRANSITIONS, hear
-from kitepilot.ports import OrderReport, PositionReport, TradeReport
+from kitepilot.ports import FundsReport, OrderReport, PositionReport, TradeReport
 
 Row = Mapping[str, Any]
 IST = timedelta(hours=5, minutes=30)
@@ -93,6 +93,23 @@ def positions(data: Row) -> list[PositionReport]:
         for row in ours_to_see(net)
         if row.get("product") == INTRADAY
     ]
+
+
+def funds(data: Row) -> FundsReport:
+    """`/user/margins/equity` -> what may be spent and what is used.
+
+    `net` and `utilised.debits`: the samples' sum formulas do not hold, so nothing is computed from the rest.
+
+    Raises:
+        RowError: either figure is missing or not a number.
+    """
+    utilised = data.get("utilised")
+    if not isinstance(utilised, Mapping):
+        raise RowError(f"funds carry no `utilised` but {type(utilised).__name__}")
+    return FundsReport(
+        available_paise=paise(data.get("net"), exact=False),
+        used_paise=paise(utilised.get("debits"), exact=False),
+    )
 
 
 def ist_ns(text: str) -> int:

@@ -9,6 +9,7 @@ VARIETY = "regular"
 EXCHANGE = "NSE"
 PRODUCT = "MIS"
 AUTOMATIC_PROTECTION = "-1"  # mandatory for API market orders since 1 Apr 2026 (Kite documentation)
+MOST_PROTECTION_BPS = 10_000
 ORDER_TYPES = frozenset({"LIMIT", "MARKET"})
 VALIDITIES = frozenset({"IOC", "DAY"})
 
@@ -43,8 +44,13 @@ def place_parameters(intent: ApprovedIntent, tag: str, quantity: int) -> dict[st
     if intent.order_type == "LIMIT":
         parameters["price"] = rupees(intent.limit_price_paise)
     else:
-        parameters["market_protection"] = AUTOMATIC_PROTECTION
+        parameters["market_protection"] = protection(intent.protection_bps)
     return parameters
+
+
+def protection(bps: int) -> str:
+    """Basis points -> Kite's percent as text; 0 lets the broker choose: 150 -> "1.50", 0 -> "-1"."""
+    return f"{bps // 100}.{bps % 100:02d}" if bps else AUTOMATIC_PROTECTION
 
 
 def _check(intent: ApprovedIntent, tag: str, quantity: int) -> None:
@@ -57,5 +63,7 @@ def _check(intent: ApprovedIntent, tag: str, quantity: int) -> None:
         raise IntentError(
             f"intent {intent.intent_id}: {intent.order_type} {intent.validity} is not sent here"
         )
+    if not 0 <= intent.protection_bps <= MOST_PROTECTION_BPS:
+        raise IntentError(f"intent {intent.intent_id}: protection {intent.protection_bps} bps")
     if intent.order_type == "LIMIT" and intent.limit_price_paise <= 0:
         raise IntentError(f"intent {intent.intent_id}: limit price {intent.limit_price_paise} paise")

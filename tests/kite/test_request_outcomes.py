@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 from test_kite_rows import INTENT
 
 from broker_adapter.kite import session
+from broker_adapter.kite.breaker import TRIPS_AFTER
 from broker_adapter.kite.client import BrokerReadError, KiteBroker
+from broker_adapter.kite.parse import RowError
 from kitepilot import config as configuration
+from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.orders.intents import tag
-from kitepilot.ports import Accepted, AuthLost, Rejected, Throttled, Unknown
+from kitepilot.ports import Accepted, AuthLost, FundsReport, Rejected, Throttled, Unknown
 from kitepilot.run import Run
 
 Reply = tuple[int, str, str]  # status, content type, body
@@ -44,13 +51,15 @@ class Venue:
                     return
                 status, kind, text = reply
                 self.send_response(status)
+                if status == 307:
+                    self.send_header("Location", "/elsewhere")
                 if kind:
                     self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            do_GET = do_POST = do_DELETE = answer
+            do_GET = do_POST = do_PUT = do_DELETE = answer
 
             def log_message(self, *_: object) -> None:
                 return
@@ -103,6 +112,19 @@ def hang_up(handler: BaseHTTPRequestHandler) -> None:
 TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
 
 
+IP_REFUSED = "IP (203.0.113.9) is not allowed to place orders for this app."
+DAY_CAP = "Maximum allowed order requests exceeded"
+
+
+def cut_short(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", JSON)
+    handler.send_header("Content-Length", "500")
+    handler.end_headers()
+    handler.wfile.write(b'{"status": "success", "data": {"order_id": "7')
+    handler.close_connection = True
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
@@ -115,7 +137,16 @@ TIMED_OUT = "Order request timed out. Please check the order book and confirm be
         (error(400, "OrderException", TIMED_OUT), Unknown),
         (error(400, "InputException", TIMED_OUT), Unknown),
         (error(403, "TokenException", "Incorrect `api_key` or `access_token`."), AuthLost),
-        (error(403, "PermissionException", "IP not allowed"), Rejected),
+        (error(403, "PermissionException", "Insufficient permission for that call."), Rejected),
+        (error(403, "PermissionException", IP_REFUSED), Rejected),
+        (error(403, "TokenException", IP_REFUSED), Rejected),
+        (error(400, "InputException", "Invalid `api_key` or `access_token`."), AuthLost),
+        (error(429, "NetworkException", DAY_CAP), Rejected),
+        (error(400, "OrderException", DAY_CAP), Rejected),
+        (error(404, "GeneralException", "Route not found"), Rejected),
+        (error(408, "InputException", "Request Timeout"), Unknown),
+        (error(499, "InputException", "client closed"), Unknown),
+        (error(400, "NetworkException", "odd"), Unknown),
         (error(429, "NetworkException", "Too many requests"), Throttled),
         (error(500, "OrderException", "oops"), Unknown),
         (error(500, "GeneralException", "oops"), Unknown),
@@ -124,6 +155,12 @@ TIMED_OUT = "Order request timed out. Please check the order book and confirm be
         ((502, "text/html", "<html>bad gateway</html>"), Unknown),
         ((200, "", "no content type"), Unknown),
         ((200, JSON, "{not json"), Unknown),
+        ((200, JSON, "[]"), Unknown),
+        ((307, JSON, "{}"), Unknown),
+        (ok({"order_id": ["7"]}), Unknown),
+        (ok({"order_id": True}), Unknown),
+        (ok({"order_id": 151220000000000}), Accepted),
+        (cut_short, Unknown),
         (hang, Unknown),
         (hang_up, Unknown),
     ],
@@ -172,6 +209,135 @@ def test_a_cancel_has_an_outcome_too(venue: Venue, run: Run) -> None:
     venue.replies = [ok({"order_id": "7"})]
     assert KiteBroker(run).cancel("7") == Accepted("7")
     assert venue.asked[0][:2] == ("DELETE", "/orders/regular/7")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (IP_REFUSED, "ip_refused"),
+        ("No IPs configured for this app.", "ip_refused"),
+        (DAY_CAP, "day_cap"),
+        ("The order for ID 7 does not exist", "order_gone"),
+        ("Order is already complete", "OrderException"),
+    ],
+)
+def test_refusals_that_ask_for_something_special_have_names(
+    venue: Venue, run: Run, text: str, code: str
+) -> None:
+    venue.replies = [error(400, "OrderException", text)]
+    outcome = KiteBroker(run).cancel("7")
+    assert isinstance(outcome, Rejected)
+    assert (outcome.code, outcome.message) == (code, text)
+
+
+def test_a_modification_moves_the_price_and_nothing_else(venue: Venue, run: Run) -> None:
+    venue.replies = [ok({"order_id": "7"})]
+    assert KiteBroker(run).modify("7", 157_310) == Accepted("7")
+    method, path, body = venue.asked[0]
+    assert (method, path) == ("PUT", "/orders/regular/7")
+    assert body == "variety=regular&order_id=7&price=1573.10"
+    assert isinstance(KiteBroker(run).modify("7", 0), Rejected)
+    assert len(venue.asked) == 1
+
+
+def test_orders_leave_from_the_configured_ipv4_address(venue: Venue, run: Run) -> None:
+    seen = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.client_address[0])
+        hang_up(handler)
+
+    venue.replies = [answer]
+    config = configuration.override(run.config, **{"broker.egress_ipv4": "127.0.0.2"})
+    KiteBroker(dataclasses.replace(run, config=config)).cancel("7")
+    assert seen == ["127.0.0.2"]
+
+
+def test_a_host_with_ipv6_as_well_is_reached_over_ipv4(
+    venue: Venue, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name resolves to IPv6 first; the broker knows the account's IPv4 address only."""
+    port = venue.server.server_port
+    both = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+    ]
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # no IPv6 on this machine: then there is nothing to leak
+            six = stack.enter_context(socket.socket(socket.AF_INET6))
+            six.bind(("::1", port))
+            six.listen()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: both)
+        venue.replies = [ok({"order_id": "7"})]
+        assert KiteBroker(run).cancel("7") == Accepted("7")
+
+
+def test_the_accounts_funds_are_read_not_derived(venue: Venue, run: Run) -> None:
+    venue.replies = [ok({"enabled": True, "net": 99725.05, "utilised": {"debits": 145706.1}})]
+    assert KiteBroker(run).funds() == FundsReport(99_725_05, 145_706_10)
+    venue.replies = [ok({"net": 1})]
+    with pytest.raises(RowError, match="utilised"):
+        KiteBroker(run).funds()
+
+
+def entry_and_exit() -> tuple[ApprovedIntent, ApprovedIntent]:
+    return INTENT, msgspec.structs.replace(INTENT, purpose=Purpose.EXIT)
+
+
+def test_when_orders_are_not_answered_entries_stop_and_exits_go_out(venue: Venue, run: Run) -> None:
+    changes: list[tuple[str, str, str]] = []
+    broker = KiteBroker(run, lambda name, before, after, _: changes.append((name, before, after)))
+    entry, leaving = entry_and_exit()
+    child = tag(entry.intent_id)
+    venue.replies = [error(503, "NetworkException", "Request failed (kitetrade-oms)")]
+    for _ in range(TRIPS_AFTER):
+        assert isinstance(broker.submit(entry, child, 1), Unknown)
+    refused = broker.submit(entry, child, 1)
+    assert isinstance(refused, Rejected) and refused.code == "breaker_open"
+    assert "kitetrade-oms" in refused.message
+    assert len(venue.asked) == TRIPS_AFTER, "certainly not sent"
+    venue.replies = [ok({"order_id": "7"})]
+    assert broker.submit(leaving, child, 1) == Accepted("7")
+    assert broker.submit(entry, child, 1) == Accepted("7"), "an exit that is answered closes the breaker"
+    assert changes == [("kite.orders", "closed", "open"), ("kite.orders", "open", "closed")]
+
+
+def test_while_the_book_cannot_be_read_no_entry_is_sent(venue: Venue, run: Run) -> None:
+    broker = KiteBroker(run)
+    entry, leaving = entry_and_exit()
+    child = tag(entry.intent_id)
+    venue.replies = [(502, "text/html", "<html>")]
+    for _ in range(2):
+        with pytest.raises(BrokerReadError):
+            broker.orders()
+    asked = len(venue.asked)
+    assert asked == TRIPS_AFTER
+    with pytest.raises(BrokerReadError, match=r"not asked: kite.reads is open after 5 failures"):
+        broker.trades()
+    assert [health.state for health in broker.health()] == ["open", "closed"]
+    assert isinstance(broker.submit(entry, child, 1), Rejected)
+    assert len(venue.asked) == asked
+    venue.replies = [ok({"order_id": "7"})]
+    assert broker.submit(leaving, child, 1) == Accepted("7")
+    assert broker.cancel("7") == Accepted("7")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error(400, "InputException", "Invalid `quantity`."),
+        error(403, "TokenException", "expired"),
+        error(429, "NetworkException", "Too many requests"),
+        error(403, "PermissionException", IP_REFUSED),
+    ],
+)
+def test_refusals_are_answers_and_open_no_breaker(venue: Venue, run: Run, reply: Reply) -> None:
+    broker = KiteBroker(run)
+    venue.replies = [reply]
+    for _ in range(2 * TRIPS_AFTER):
+        broker.submit(INTENT, tag(INTENT.intent_id), 1)
+    assert len(venue.asked) == 2 * TRIPS_AFTER
+    assert {health.state for health in broker.health()} == {"closed"}
 
 
 def test_reads_are_repeated_while_the_trouble_may_pass(venue: Venue, run: Run) -> None:
