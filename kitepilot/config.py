@@ -132,7 +132,7 @@ class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     orders_per_day: int = 4_500  # entries: of Kite's 5,000
     slice_value_rupees: int = 500_000
     freeze_quantity: int = 20_000
-    egress_ipv4: str = "0.0.0.0"  # noqa: S104 local address of REST requests; 0.0.0.0: any, but never IPv6
+    local_ipv4: str = "0.0.0.0"  # noqa: S104 local address of REST requests; 0.0.0.0: any, but never IPv6
     request_timeout_s: float = 7.0
     idle_timeout_s: float = 6.0
 
@@ -141,9 +141,9 @@ class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if not 0 < getattr(self, key) <= cap:
                 raise ValueError(f"broker.{key} {getattr(self, key)} must be 1 to {cap}, what Kite allows")
         try:
-            ipaddress.IPv4Address(self.egress_ipv4)
+            ipaddress.IPv4Address(self.local_ipv4)
         except ValueError as err:
-            raise ValueError(f"broker.egress_ipv4 {self.egress_ipv4!r} is not an IPv4 address") from err
+            raise ValueError(f"broker.local_ipv4 {self.local_ipv4!r} is not an IPv4 address") from err
 
 
 class LogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

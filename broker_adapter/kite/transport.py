@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def stock_client(broker: BrokerSection, held: session.Session) -> KiteConnect:
     """`KiteConnect` at the configured address. Importing the library takes about a second.
 
-    Its requests leave from `broker.egress_ipv4` and so never over IPv6: the broker takes orders from the
+    Its requests leave from `broker.local_ipv4` and so never over IPv6: the broker takes orders from the
     registered address only, and a host with both kinds uses IPv6 addresses that change.
     """
     from kiteconnect import KiteConnect
@@ -28,7 +28,7 @@ def stock_client(broker: BrokerSection, held: session.Session) -> KiteConnect:
 
     class FromHere(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, **options, source_address=(broker.egress_ipv4, 0))
+            super().init_poolmanager(*args, **options, source_address=(broker.local_ipv4, 0))
 
     kite = PlainKite(held.api_key, held.access_token, root=broker.rest_url, timeout=broker.request_timeout_s)
     wire = kite.reqsession

@@ -248,7 +248,7 @@ def test_orders_leave_from_the_configured_ipv4_address(venue: Venue, run: Run) -
         hang_up(handler)
 
     venue.replies = [answer]
-    config = configuration.override(run.config, **{"broker.egress_ipv4": "127.0.0.2"})
+    config = configuration.override(run.config, **{"broker.local_ipv4": "127.0.0.2"})
     KiteBroker(dataclasses.replace(run, config=config)).cancel("7")
     assert seen == ["127.0.0.2"]
 
