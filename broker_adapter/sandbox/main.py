@@ -21,11 +21,12 @@ from litestar.types import ASGIApp
 from broker_adapter.sandbox.accounts import Accounts
 from broker_adapter.sandbox.admin import Control, build_admin
 from broker_adapter.sandbox.book import Book
+from broker_adapter.sandbox.candles import CandleDesk
 from broker_adapter.sandbox.exchange import Exchange, Latency
 from broker_adapter.sandbox.fault_board import FaultBoard
 from broker_adapter.sandbox.faulty_replies import FaultyReplies, LeakyProtocol
 from broker_adapter.sandbox.faulty_updates import FaultyUpdates
-from broker_adapter.sandbox.feed import open_feed
+from broker_adapter.sandbox.feed import FeedError, open_feed
 from broker_adapter.sandbox.feed.port import MarketFeed
 from broker_adapter.sandbox.limits import RateLimiter
 from broker_adapter.sandbox.market import Market
@@ -34,7 +35,7 @@ from broker_adapter.sandbox.rest import Desk, build_rest
 from broker_adapter.sandbox.rms import RiskDesk
 from broker_adapter.sandbox.session_clock import SessionClock
 from broker_adapter.sandbox.ticker import Ticker
-from kitepilot.config import Config, ConfigError
+from kitepilot.config import Config, ConfigError, override
 from kitepilot.market import calendar
 from kitepilot.run import Run
 
@@ -56,6 +57,7 @@ class Venue:
     start_at_once: bool = False
     single_session: bool = False
     hard_sockets: int = 0  # refuse ticker connections above so many; 0 flags them only, as Kite does
+    sessions_back: int = 5
 
 
 def main(run: Run) -> int:
@@ -108,7 +110,8 @@ async def run_sandbox(
         venue.single_session,
     )
     ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played), board, venue.hard_sockets)
-    desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns))
+    candles = CandleDesk(feed, session, lambda: clock.played, earlier_days(config), venue.sessions_back)
+    desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns), candles)
     player = Player(feed, session, clock, exchange, ticker, FaultyUpdates(board).through)
     rest = FaultyReplies(build_rest(desk), board, accounts.expire)
     admin = build_admin(Control(clock, exchange, ticker, board, feed.description, feed.depth))
@@ -126,6 +129,18 @@ async def run_sandbox(
         _stop_on_signals(stopping)
         ready()
         await _until_stopped(player, stopping)
+
+
+def earlier_days(config: Config) -> Callable[[date], MarketFeed | None]:
+    """The same market on other session dates; None where a recording has no such day."""
+
+    def feed_of(day: date) -> MarketFeed | None:
+        try:
+            return open_feed(override(config, **{"session.date": day.isoformat()}))
+        except FeedError:
+            return None
+
+    return feed_of
 
 
 async def _until_stopped(player: Player, stopping: asyncio.Event) -> None:

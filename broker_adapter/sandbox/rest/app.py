@@ -9,7 +9,7 @@ from litestar import Litestar, Response, Router
 from litestar.exceptions import HTTPException
 
 from broker_adapter.sandbox.errors import KiteError
-from broker_adapter.sandbox.rest import elsewhere, instruments, orders, portfolio, quotes, session
+from broker_adapter.sandbox.rest import candles, elsewhere, instruments, orders, portfolio, quotes, session
 from broker_adapter.sandbox.rest.desk import Call, Desk, Reply, desk_of
 
 MAX_BODY_BYTES = 64 * 1024
@@ -24,7 +24,7 @@ def build_rest(desk: Desk) -> Litestar:
         before_request=_authorise,
         route_handlers=[
             *session.PRIVATE, *orders.PRIVATE, *portfolio.PRIVATE, *quotes.PRIVATE, *instruments.PRIVATE,
-            *elsewhere.PRIVATE,
+            *candles.PRIVATE,            *elsewhere.PRIVATE,
         ],
     )  # fmt: skip
     app = Litestar(

@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response
 
 from broker_adapter.sandbox.accounts import Accounts
+from broker_adapter.sandbox.candles import CandleDesk
 from broker_adapter.sandbox.errors import bad_input
 from broker_adapter.sandbox.exchange import Exchange
 from broker_adapter.sandbox.limits import RateLimiter
@@ -31,6 +32,7 @@ class Desk:
     exchange: Exchange
     clock: SessionClock
     limiter: RateLimiter
+    candles: CandleDesk
 
 
 def desk_of(request: Call) -> Desk:
