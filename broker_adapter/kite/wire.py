@@ -19,6 +19,7 @@ HEARTBEAT_BYTES = 1
 LTP_BYTES = 8
 TRADABLE_BYTES = frozenset({LTP_BYTES, 44, 184})
 INDEX_BYTES = frozenset({LTP_BYTES, 28, 32})
+TIMED_BYTES = frozenset({32, PACKET_BYTES})  # lesser modes carry no exchange time
 CLOCK_WORD = "clock"
 
 _U16 = struct.Struct(">H")
@@ -42,16 +43,19 @@ class BadFrame(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """`records` is n x 192 bytes in wire order; `bad` is what could not be used."""
+    """`records` is n x 192 bytes in wire order; `bad` is what could not be used; `untimed` packets, well
+    formed but without exchange time, were left out on request."""
 
     records: bytes
     bad: tuple[BadFrame, ...]
+    untimed: int = 0
 
 
-def decode(frame: bytes, received_at: int) -> Decoded:
+def decode(frame: bytes, received_at: int, *, timed_only: bool = False) -> Decoded:
     """One binary frame -> records stamped with `received_at` (machine clock, ns UTC). Never raises.
 
-    A heartbeat gives nothing. Packets before a tear are kept; the torn frame is reported whole.
+    A heartbeat gives nothing. Packets before a tear are kept; the torn frame is reported whole. `timed_only`
+    leaves out ltp and quote packets: what a subscription is answered with until the mode command arrives.
     """
     if len(frame) == HEARTBEAT_BYTES:
         return Decoded(b"", ())
@@ -62,7 +66,7 @@ def decode(frame: bytes, received_at: int) -> Decoded:
         records = _all_full(frame, received_at)
         if records is not None:
             return Decoded(records, ())
-    return _one_by_one(frame, count, received_at)
+    return _one_by_one(frame, count, received_at, timed_only)
 
 
 def _all_full(frame: bytes, received_at: int) -> bytes | None:
@@ -78,10 +82,11 @@ def _all_full(frame: bytes, received_at: int) -> bytes | None:
     return records.tobytes()
 
 
-def _one_by_one(frame: bytes, count: int, received_at: int) -> Decoded:
+def _one_by_one(frame: bytes, count: int, received_at: int, timed_only: bool = False) -> Decoded:
     stamp = _RECEIVED.pack(received_at)
     records: list[bytes] = []
     bad: list[BadFrame] = []
+    untimed = 0
     at = _U16.size
     for number in range(count):
         if at + _U16.size > len(frame):
@@ -98,12 +103,14 @@ def _one_by_one(frame: bytes, count: int, received_at: int) -> Decoded:
             break
         if why := _fault(packet):
             bad.append(BadFrame(why, packet))
+        elif timed_only and length not in TIMED_BYTES:
+            untimed += 1
         else:
             records.append((stamp + packet).ljust(RECORD_BYTES, b"\0"))
     else:
         if at != len(frame):
             bad.append(BadFrame(f"{len(frame) - at} bytes after the last of {count} packets", frame))
-    return Decoded(b"".join(records), tuple(bad))
+    return Decoded(b"".join(records), tuple(bad), untimed)
 
 
 def _fault(packet: bytes) -> str:

@@ -14,21 +14,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_ticker_frames import FULL, INFY, container
+from test_ticker_frames import FULL, INDEX, INFY, QUOTE, container
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
-from broker_adapter import ingest
+from broker_adapter import feed_records, ingest
+from broker_adapter.feed_records import Batch, Beat, Translator
 from broker_adapter.ingest import Ingester
 from broker_adapter.kite.session import Session, save
+from broker_adapter.kite.ticker import Binary, Down, Frame, Text, Up
 from infra.eventlog import open_log
 from kitepilot import config as configuration
-from kitepilot.events import DeadLetter, decode
+from kitepilot.events import Alarmed, DeadLetter, decode
 from kitepilot.market.ticks import KIND_CLOCK, KIND_FEED, RECORD_BYTES, read_own_record, records
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
-from kitepilot.topics import DEAD_LETTER, TICKS, TOPICS
+from kitepilot.topics import DEAD_LETTER, SESSION, TICKS, TOPICS
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
+Check = Callable[[ServerConnection, Request], Response | None]
 
 
 def clock(at: int) -> str:
@@ -41,13 +45,13 @@ def tick(volume: int) -> bytes:
 
 @contextlib.asynccontextmanager
 async def ingesting(
-    handler: Handler, folder: Path, mode: str = "paper"
+    handler: Handler, folder: Path, mode: str = "paper", check: Check | None = None
 ) -> AsyncIterator[tuple[Run, EventLog, Ingester]]:
-    async with serve(handler, "127.0.0.1", 0) as server:
+    async with serve(handler, "127.0.0.1", 0, process_request=check) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         config = configuration.build({"mode": mode, "broker": {"ticker_url": url, "idle_timeout_s": 2.0}})
         run = Run("r", folder / "runs" / "r", config)
-        run.folder.mkdir(parents=True)
+        run.folder.mkdir(parents=True, exist_ok=True)
         save(run, Session(api_key="kitepilot_paper", access_token="t", user_id="u", login_time=""))
         log = open_log(run)
         log.create_topics(TOPICS)
@@ -160,7 +164,7 @@ async def test_live_time_is_the_machines_and_keeps_running_without_ticks(tmp_pat
 
 
 async def test_a_frame_larger_than_a_message_is_split_between_records(tmp_path: Path) -> None:
-    packets = ingest.MESSAGE_RECORDS + 10
+    packets = feed_records.MESSAGE_RECORDS + 10
 
     async def handler(socket: ServerConnection) -> None:
         await socket.send(container(*[FULL] * packets))
@@ -169,7 +173,99 @@ async def test_a_frame_larger_than_a_message_is_split_between_records(tmp_path: 
     async with ingesting(handler, tmp_path) as (_, log, house):
         await until(lambda: house.counts.ticks == packets)
     sizes = [len(m) // RECORD_BYTES for m in messages(log, TICKS.name)]
-    assert sizes == [1, ingest.MESSAGE_RECORDS, 10]  # the first is the feed coming up
+    assert sizes == [1, feed_records.MESSAGE_RECORDS, 10]  # the first is the feed coming up
+
+
+async def test_a_restarted_ingester_goes_on_counting_where_the_killed_one_was(tmp_path: Path) -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await socket.send(tick(1))
+        await socket.send(clock(1))
+        await socket.wait_closed()
+
+    for incarnation in (1, 2, 3):
+        async with ingesting(handler, tmp_path) as (run, _, house):
+            await until(lambda house=house, n=incarnation: house.counts.clocks == n)
+            assert house.counts.feed == "up"
+    counts = json.loads((run.folder / ingest.COUNTS_FILE).read_bytes())
+    assert (counts["incarnations"], counts["ticks"], counts["clocks"], counts["connects"]) == (3, 3, 3, 3)
+
+
+async def test_a_login_that_is_needed_calls_a_person_once(tmp_path: Path) -> None:
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(403, "no\n")
+
+    async with ingesting(ServerConnection.wait_closed, tmp_path, check=refuse) as (_, log, house):
+        await until(lambda: house.counts.feed.startswith("down: login needed"))
+        await until(lambda: log.end_offset(SESSION.name) == 1)
+    [alarm] = [decode(value) for value in messages(log, SESSION.name)]
+    assert isinstance(alarm, Alarmed)
+    assert (alarm.kind, alarm.subject, alarm.halts, alarm.run_id) == ("feed", "ticker", False, "r")
+    assert alarm.detail == "login needed: handshake refused"
+
+
+SECOND = 1_000_000_000
+
+
+class Desk:
+    """A translator fed by hand, without sockets."""
+
+    def __init__(self, folder: Path, mode: str = "paper") -> None:
+        self.translator = Translator(Run("r", folder, configuration.build({"mode": mode})))
+        self.batch = Batch()
+
+    def hear(self, *frames: Frame | Beat) -> Desk:
+        for frame in frames:
+            self.translator.take(frame, self.batch)
+        return self
+
+    @property
+    def feed(self) -> list[str]:
+        own = [m for m in self.batch.ticks if len(m) == RECORD_BYTES and not m[8:12].strip(b"\0")]
+        return [text for kind, _, _, text in map(read_own_record, own) if kind == KIND_FEED]
+
+
+def test_packets_in_quote_mode_are_expected_until_the_mode_command_had_time_to_work(tmp_path: Path) -> None:
+    early = container(QUOTE, INDEX[:28], FULL)
+    desk = Desk(tmp_path).hear(Up(0), Binary(1, early), Binary(2, container(QUOTE[:8])))
+    counts = desk.translator.counts
+    assert (counts.before_mode, counts.ticks, counts.bad_frames) == (3, 1, 0)
+    assert desk.batch.letters == []
+    desk.hear(Binary(feed_records.MODE_TAKES_NS, container(QUOTE)))
+    assert (counts.before_mode, counts.ticks) == (3, 2), "then it is on the log, and refused by the kernel"
+    desk.hear(Down(2 * SECOND, "closed"), Up(60 * SECOND), Binary(61 * SECOND, container(QUOTE)))
+    assert (counts.before_mode, counts.ticks) == (4, 2)
+
+
+def test_a_feed_that_stays_down_is_told_once_for_each_reason(tmp_path: Path) -> None:
+    closed, refused = Down(1, "closed: 1006"), Down(2, "login needed: handshake refused")
+    desk = Desk(tmp_path).hear(closed, closed, refused, refused, refused, closed, Up(3), closed)
+    assert desk.feed == [
+        "down closed: 1006", "down login needed: handshake refused", "down closed: 1006", "up",
+        "down closed: 1006",
+    ]  # fmt: skip
+    assert len(desk.batch.alarms) == 1
+
+
+def test_in_paper_a_silence_lasts_as_long_as_session_time_ran_without_us(tmp_path: Path) -> None:
+    desk = Desk(tmp_path).hear(Up(0), Text(1, clock(100)), Down(2, "closed"), Up(3), Binary(4, tick(1)))
+    assert desk.batch.silences == []
+    desk.hear(Text(5, clock(190)), Text(6, clock(191)))
+    assert desk.batch.silences == [(100, 190)]
+
+
+def test_live_a_silence_is_from_frame_to_frame_and_heartbeats_count(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "live").hear(Up(10), Binary(20, b"\0"), Beat(), Down(99, "silent"), Beat(), Up(100))
+    assert desk.batch.silences == []
+    assert desk.hear(Binary(107, tick(1)), Binary(108, tick(2))).batch.silences == [(20, 107)]
+
+
+def test_the_silence_of_a_killed_ingester_is_seen_by_the_next(tmp_path: Path) -> None:
+    first = Desk(tmp_path).hear(Up(0), Text(1, clock(100)))
+    run = Run("r", tmp_path, configuration.build({}))
+    second, batch = Translator(run, first.translator.counts), Batch()
+    for frame in (Up(2), Text(3, clock(160))):
+        second.take(frame, batch)
+    assert batch.silences == [(100, 160)]
 
 
 class FullDisk:
