@@ -1,7 +1,4 @@
-"""The account's day in one place: orders with their histories, trades, and what they add up to.
-
-All state of the sandbox that would have to survive a restart is here.
-"""
+"""The account's day in one place: orders with their histories, trades, and what they add up to."""
 
 from __future__ import annotations
 
@@ -14,7 +11,9 @@ from broker_adapter.sandbox.matching import Execution
 from broker_adapter.sandbox.orders import (
     CANCELLED,
     COMPLETE,
+    IN_TRANSIT,
     OPEN,
+    RECEIVED,
     REJECTED,
     Order,
     OrderRequest,
@@ -53,18 +52,26 @@ class Book:
         self.tallies: dict[int, Tally] = {}
         self._trades_of: dict[str, list[Trade]] = {}
         self._live: dict[str, None] = {}
+        self._issued = 0
 
-    def open(self, request: OrderRequest, at: int) -> Order:
-        """A new order as the order system first shows it. Its id has 19 digits and grows."""
+    def issue_id(self) -> str:
+        """A new order id: 19 digits, growing."""
+        self._issued += 1
+        return f"{self._prefix}{self._issued:08d}"
+
+    def open(self, order_id: str, request: OrderRequest, at: int) -> Order:
+        """A new order as the order system first shows it."""
         order = Order(
-            order_id=f"{self._prefix}{len(self.orders) + 1:08d}",
+            order_id=order_id,
             request=request,
-            status="PUT ORDER REQ RECEIVED",
+            status=RECEIVED,
             order_type=request.order_type,
             price_paise=request.price_paise,
             trigger_paise=request.trigger_paise,
             quantity=request.quantity,
             validity=request.validity,
+            disclosed_quantity=request.disclosed_quantity,
+            protection_bps=request.protection_bps,
             placed_at=at,
             updated_at=at,
         )
@@ -128,7 +135,9 @@ class Book:
                 filled_quantity=order.filled_quantity + execution.quantity,
                 traded_paise=order.traded_paise + value,
             )
-        status = COMPLETE if order.filled_quantity == order.quantity else OPEN
+        status = order.status if order.status in IN_TRANSIT else OPEN
+        if order.filled_quantity == order.quantity:
+            status = COMPLETE
         return self.record(replace(order, status=status, updated_at=at))
 
     def trades_of(self, order_id: str) -> list[Trade]:

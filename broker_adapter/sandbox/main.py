@@ -22,12 +22,13 @@ from broker_adapter.sandbox.accounts import Accounts
 from broker_adapter.sandbox.admin import Control, build_admin
 from broker_adapter.sandbox.book import Book
 from broker_adapter.sandbox.candles import CandleDesk
-from broker_adapter.sandbox.exchange import Exchange, Latency
+from broker_adapter.sandbox.exchange import Exchange
 from broker_adapter.sandbox.fault_board import FaultBoard
 from broker_adapter.sandbox.faulty_replies import FaultyReplies, LeakyProtocol
 from broker_adapter.sandbox.faulty_updates import FaultyUpdates
 from broker_adapter.sandbox.feed import FeedError, open_feed
 from broker_adapter.sandbox.feed.port import MarketFeed
+from broker_adapter.sandbox.latency import Latency
 from broker_adapter.sandbox.limits import RateLimiter
 from broker_adapter.sandbox.market import Market
 from broker_adapter.sandbox.player import Player, clock_frame, first_instant

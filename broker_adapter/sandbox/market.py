@@ -86,11 +86,26 @@ class Market:
         left = self._left.get((token, buy))
         if left is not None:
             return left
+        return self.side(token, not buy)
+
+    def side(self, token: int, bids: bool) -> Sequence[Level]:
+        """The five levels as last shown, best first; empty ones have price or quantity 0."""
         row = self.row(token)
         if row is None:
             return ()
-        side = row["asks" if buy else "bids"]
-        return [Level(int(level["price"]), int(level["quantity"])) for level in side]
+        return [
+            Level(int(level["price"]), int(level["quantity"])) for level in row["bids" if bids else "asks"]
+        ]
+
+    def volume(self, token: int) -> int:
+        """Shares traded today; 0 before the first packet."""
+        row = self.row(token)
+        return int(row["volume"]) if row is not None else 0
+
+    def turnover(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(volume, volume x average price in paise) of the day so far, by row."""
+        volume = self.rows["volume"].astype(np.int64)
+        return volume, volume * self.rows["average_price"].astype(np.int64)
 
     def leave(self, token: int, buy: bool, left: tuple[Level, ...]) -> None:
         """What an order (a buy or not) left on the opposite side; it stands until the next packet."""

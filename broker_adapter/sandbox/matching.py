@@ -1,7 +1,7 @@
 """Order against visible depth -> executions and the depth that is left. Pure; prices in paise.
 
 The recorded or synthetic market does not know our orders, so what we take is taken from the five visible
-levels only, and they come back with the next packet of that instrument.
+levels only, and they come back with the next packet of that instrument. Resting orders: `queueing`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def take(levels: Sequence[Level], buy: bool, limit_paise: int, quantity: int) ->
 def hit(levels: Sequence[Level], buy: bool, limit_paise: int, quantity: int) -> Matched:
     """A resting order is hit when the opposite touch reaches its price: it trades at its own limit.
 
-    Its place in the queue is not modelled: it trades once the other side crosses it, up to the crossing size.
+    Nobody can be ahead of it then, for whoever was has been hit too.
     """
     matched = take(levels, buy, limit_paise, quantity)
     if not matched.executions:

@@ -7,12 +7,22 @@ from typing import Literal
 
 OrderType = Literal["MARKET", "LIMIT", "SL", "SL-M"]
 Validity = Literal["DAY", "IOC", "TTL"]
-
 Variety = Literal["regular", "amo", "iceberg"]
 
-COMPLETE, CANCELLED, REJECTED = "COMPLETE", "CANCELLED", "REJECTED"
+#: Kite's statuses (orders page of the Kite Connect documentation and the public mocks, seen 2026-07-14).
+RECEIVED, VALIDATION_PENDING, OPEN_PENDING = "PUT ORDER REQ RECEIVED", "VALIDATION PENDING", "OPEN PENDING"
+AMO_RECEIVED, MODIFY_AMO_RECEIVED = "AMO REQ RECEIVED", "MODIFY AMO REQ RECEIVED"
 OPEN, TRIGGER_PENDING = "OPEN", "TRIGGER PENDING"
+MODIFY_VALIDATION_PENDING, MODIFY_PENDING = "MODIFY VALIDATION PENDING", "MODIFY PENDING"
+MODIFIED, CANCEL_PENDING = "MODIFIED", "CANCEL PENDING"
+COMPLETE, CANCELLED, REJECTED = "COMPLETE", "CANCELLED", "REJECTED"
 TERMINAL = frozenset((COMPLETE, CANCELLED, REJECTED))
+#: Not yet past the broker's risk desk: such an order blocks no margin.
+UNCHECKED = frozenset((RECEIVED, VALIDATION_PENDING, AMO_RECEIVED, MODIFY_AMO_RECEIVED))
+#: A request about the order is on its way; a partial fill leaves the status alone.
+IN_TRANSIT = frozenset((MODIFY_VALIDATION_PENDING, MODIFY_PENDING, CANCEL_PENDING))
+
+BROKER = "RMS"  # who places the broker's own square-off
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,9 @@ class Handling:
     held_ns: int = 0
     stuck_ns: int = 0
     refusal: str = ""
+
+
+ON_TIME = Handling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +60,26 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """Which leg of an iceberg an order is: number from 1, legs in all, shares of a leg and of the whole."""
+
+    number: int
+    legs: int
+    quantity: int
+    total: int
+
+    @property
+    def remaining(self) -> int:
+        """Shares that the legs after this one will bring."""
+        return max(0, self.total - self.number * self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """A placement that passed the checks made before an order id is given. Prices in paise, 0 when absent.
 
     `protection_bps` is the market protection in hundredths of a percent; -1 means automatic, 0 none.
+    `slice_of` is the parent of an autosliced order; `placed_by` is empty for the account's owner.
     """
 
     token: int
@@ -65,6 +94,10 @@ class OrderRequest:
     disclosed_quantity: int
     protection_bps: int
     tag: str
+    variety: Variety = "regular"
+    leg: Leg | None = None
+    slice_of: str = ""
+    placed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +118,8 @@ class Order:
     validity: Validity
     placed_at: int
     updated_at: int
+    disclosed_quantity: int = 0
+    protection_bps: int = 0
     exchange_order_id: str = ""
     accepted_at: int = 0
     filled_quantity: int = 0
@@ -100,6 +135,11 @@ class Order:
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def by_broker(self) -> bool:
+        """The broker's own square-off: told to nobody, and charged for."""
+        return self.request.placed_by == BROKER
 
 
 @dataclass(frozen=True, slots=True)

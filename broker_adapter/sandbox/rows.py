@@ -12,7 +12,7 @@ import numpy as np
 
 from broker_adapter.sandbox.book import Tally
 from broker_adapter.sandbox.feed.port import FeedInstrument
-from broker_adapter.sandbox.orders import CANCELLED, REJECTED, TERMINAL, Order, Trade
+from broker_adapter.sandbox.orders import CANCELLED, REJECTED, TERMINAL, Child, Leg, Order, Trade
 from kitepilot.market.calendar import to_ist
 
 Row = dict[str, Any]
@@ -46,12 +46,14 @@ def order_row(order: Order) -> Row:
     request = order.request
     reached = bool(order.exchange_order_id)
     tags = [request.tag] if request.tag else []
-    if request.order_type != order.order_type:
+    if order.protection_bps and order.order_type == "LIMIT":
         tags.append("mktp")
-        if request.protection_bps > 0:
-            tags.append(f"mktp:{request.protection_bps / 100:.2f}")
+        if order.protection_bps > 0:
+            tags.append(f"mktp:{order.protection_bps / 100:.2f}")
+    if request.slice_of:
+        tags += ["autoslice", f"autoslice:{request.slice_of}"]
     return {
-        "placed_by": USER_ID,
+        "placed_by": request.placed_by or USER_ID,
         "account_id": USER_ID,
         "order_id": order.order_id,
         "exchange_order_id": order.exchange_order_id if reached else None,
@@ -62,7 +64,7 @@ def order_row(order: Order) -> Row:
         "order_timestamp": stamp(order.placed_at),
         "exchange_update_timestamp": stamp(order.updated_at) if reached else None,
         "exchange_timestamp": stamp(order.accepted_at) if reached else None,
-        "variety": "regular",
+        "variety": request.variety,
         "modified": order.modifications > 0,
         "exchange": "NSE",
         "tradingsymbol": request.tradingsymbol,
@@ -73,7 +75,7 @@ def order_row(order: Order) -> Row:
         "validity_ttl": request.validity_ttl_min,
         "product": "MIS",
         "quantity": order.quantity,
-        "disclosed_quantity": request.disclosed_quantity,
+        "disclosed_quantity": order.disclosed_quantity,
         "price": rupees(order.price_paise),
         "trigger_price": rupees(order.trigger_paise),
         "average_price": average(order.traded_paise, order.filled_quantity),
@@ -81,12 +83,30 @@ def order_row(order: Order) -> Row:
         "pending_quantity": order.pending_quantity,
         "cancelled_quantity": order.cancelled_quantity,
         "market_protection": 0,
-        "meta": {},
+        "meta": {"iceberg": _iceberg(request.leg)} if request.leg else {},
         "tag": request.tag or None,
         "tags": tags,
         "guid": f"{APP_ID}X{order.order_id[-8:]}",
         "auction_number": None,
     }
+
+
+def _iceberg(leg: Leg) -> Row:
+    return {
+        "leg": leg.number,
+        "legs": leg.legs,
+        "leg_quantity": leg.quantity,
+        "total_quantity": leg.total,
+        "remaining_quantity": leg.remaining,
+    }
+
+
+def child_row(child: Child) -> Row:
+    """One entry of an autoslice reply: an order, or why there is none."""
+    if child.order_id:
+        return {"order_id": child.order_id}
+    error = {"code": child.code, "error_type": child.error_type, "message": child.message, "data": None}
+    return {"error": error}
 
 
 def postback(order: Order) -> Row:

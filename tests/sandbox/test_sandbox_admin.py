@@ -86,7 +86,7 @@ def test_trades_prices_and_margins_of_a_held_position(held):
         lambda kite: kite.margins("currency"),
         lambda kite: kite.instruments("LSE"),
         lambda kite: kite.quote([]),
-        lambda kite: kite.place_order("amo", "NSE", "KPALPHA", "BUY", 1, "MIS", "LIMIT", 500.0),
+        lambda kite: kite.place_order("co", "NSE", "KPALPHA", "BUY", 1, "MIS", "LIMIT", 500.0),
         lambda kite: kite.place_order("regular", "NSE", "KPALPHA", "BUY", 1, "MIS", "LIMIT", "nan"),
         lambda kite: kite.place_order("regular", "NSE", "KPALPHA", "BUY", 1, "MIS", "LIMIT", 500.0, "TTL"),
         lambda kite: kite.place_order(

@@ -10,7 +10,8 @@ from small_market import ALPHA, BETA, DAY, MS, OPEN, SESSION, S, SmallMarket, is
 
 from broker_adapter.sandbox.book import Book
 from broker_adapter.sandbox.errors import KiteError
-from broker_adapter.sandbox.exchange import Exchange, Latency
+from broker_adapter.sandbox.exchange import Exchange
+from broker_adapter.sandbox.latency import Latency
 from broker_adapter.sandbox.market import Market
 from broker_adapter.sandbox.rms import RiskDesk
 from kitepilot.market.ticks import PACKET_DTYPE
@@ -21,11 +22,16 @@ NOTHING = np.zeros(0, PACKET_DTYPE), np.zeros(0, np.int64)
 class Desk:
     """An exchange and a hand on its clock."""
 
-    def __init__(self, latency_ms: float = 0, seed: int = 7) -> None:
+    def __init__(self, latency_ms: float = 0, seed: int = 7, *, square_off: bool = True) -> None:
         market, book = Market(SmallMarket(), 60 * S), Book(DAY, seed)
         self.book = book
         self.exchange = Exchange(
-            market, SESSION, book, Latency(latency_ms, seed), RiskDesk(market, book, 10_00_000_00)
+            market,
+            SESSION,
+            book,
+            Latency(latency_ms, seed),
+            RiskDesk(market, book, 10_00_000_00),
+            square_off=square_off,
         )
 
     def quote(self, at: int, instrument, last, bids=(), asks=()):
@@ -134,11 +140,11 @@ def test_one_side_without_depth_fills_nothing():
 
 
 def test_closing_auction_stocks_stop_at_a_quarter_past_three_and_others_go_on():
-    desk = Desk()
+    desk = Desk(square_off=False)
     at = ist("15:11")
     desk.quote(at, ALPHA, 500_00, **BOOK)
     desk.quote(at, BETA, 2000_00, [(1999_90, 50)], [(2000_10, 50)])
-    auction = desk.place(at + S, price="499.00")
+    auction = desk.place(at + S, price="499.00", disclosed_quantity=10)
     plain = desk.place(at + S, price="1990.00", tradingsymbol="KPBETA")
     desk.pass_to(ist("15:15") + 1)
     assert desk.statuses(auction)[-1] == "CANCELLED" and desk.statuses(plain)[-1] == "OPEN"
@@ -150,16 +156,16 @@ def test_closing_auction_stocks_stop_at_a_quarter_past_three_and_others_go_on():
 
 def test_after_the_brokers_cutoff_positions_may_be_left_but_not_opened():
     desk = Desk()
-    at = ist("15:11")
+    at = ist("15:19")
     desk.quote(at, BETA, 2000_00, [(1999_90, 500)], [(2000_10, 500)])
     desk.place(at + S, quantity=50, price="2000.10", tradingsymbol="KPBETA")
-    desk.pass_to(ist("15:12"))
+    desk.pass_to(ist("15:20"))
     assert desk.book.quantity(BETA.token) == 50
-    desk.quote(ist("15:12"), BETA, 2000_00, [(1999_90, 500)], [(2000_10, 500)])
+    desk.quote(ist("15:20"), BETA, 2000_00, [(1999_90, 500)], [(2000_10, 500)])
     with pytest.raises(KiteError, match="Fresh MIS"):
-        desk.place(ist("15:12"), "SELL", 51, price="1999.90", tradingsymbol="KPBETA")
-    desk.place(ist("15:12") + S, "SELL", 50, price="1999.90", tradingsymbol="KPBETA")
-    desk.pass_to(ist("15:13"))
+        desk.place(ist("15:20"), "SELL", 51, price="1999.90", tradingsymbol="KPBETA")
+    desk.place(ist("15:20") + S, "SELL", 50, price="1999.90", tradingsymbol="KPBETA")
+    desk.pass_to(ist("15:21"))
     assert desk.book.quantity(BETA.token) == 0
 
 

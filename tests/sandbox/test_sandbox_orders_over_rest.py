@@ -160,12 +160,17 @@ def test_the_eleventh_order_of_a_session_second_is_throttled(trading):
     assert len(kite.orders()) == 10
 
 
-def test_no_intraday_order_before_the_open(sandbox):
-    from kiteconnect.exceptions import OrderException
-
+def test_an_order_of_the_pre_open_waits_for_the_first_quote_of_the_day(sandbox):
     venue = sandbox(open_market())
-    with pytest.raises(OrderException, match="not open for trading"):
-        venue.login().place_order(**order())
+    kite = venue.login()
+    order_id = kite.place_order(**order(validity="DAY"))
+    venue.start()
+    venue.ack(OPEN - 30 * S)
+    venue.until(lambda state: state["session_time_ns"] >= OPEN - 11 * S)
+    assert kite.order_history(order_id)[-1]["status"] == "OPEN"
+    venue.ack(OPEN - 19 * S)
+    venue.until(lambda state: state["trades"] == 2)
+    assert kite.order_history(order_id)[-1]["average_price"] == pytest.approx(500.0667, abs=1e-4)
 
 
 def test_no_order_without_a_token_and_none_after_the_logout(sandbox):

@@ -6,8 +6,7 @@ from litestar import delete, get, post, put
 
 from broker_adapter.sandbox import rows
 from broker_adapter.sandbox.admission import not_found
-from broker_adapter.sandbox.errors import bad_input
-from broker_adapter.sandbox.exchange import ON_TIME
+from broker_adapter.sandbox.orders import ON_TIME
 from broker_adapter.sandbox.rest.desk import HANDLING, Call, Reply, desk_of, form_of, success
 
 
@@ -16,12 +15,14 @@ async def place(request: Call) -> Reply:
     desk, form = desk_of(request), await form_of(request)
     handling = request.scope.get(HANDLING, ON_TIME)
     placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now(), handling)
-    return success({"order_id": placed.order_id})
+    if not placed.children:
+        return success({"order_id": placed.order_id})
+    children = [rows.child_row(child) for child in placed.children]
+    return success({"order_id": placed.order_id, "children": children})
 
 
 @put("/orders/{variety:str}/{order_id:str}", opt={"scope": "order"})
 async def modify(request: Call) -> Reply:
-    _regular(request)
     desk, form = desk_of(request), await form_of(request)
     return success(
         {"order_id": desk.exchange.modify(request.path_params["order_id"], form, desk.clock.now())}
@@ -30,7 +31,6 @@ async def modify(request: Call) -> Reply:
 
 @delete("/orders/{variety:str}/{order_id:str}", status_code=200, opt={"scope": "order"})
 async def cancel(request: Call) -> Reply:
-    _regular(request)
     desk = desk_of(request)
     return success({"order_id": desk.exchange.cancel(request.path_params["order_id"], desk.clock.now())})
 
@@ -64,8 +64,3 @@ async def trades(request: Call) -> Reply:
 
 
 PRIVATE = (place, modify, cancel, orders, order_history, order_trades, trades)
-
-
-def _regular(request: Call) -> None:
-    if request.path_params["variety"] != "regular":
-        raise bad_input("The sandbox takes variety `regular` only.")
