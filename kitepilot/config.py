@@ -146,6 +146,17 @@ class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"broker.local_ipv4 {self.local_ipv4!r} is not an IPv4 address") from err
 
 
+class ReadinessSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the morning's checks ask of the machine and the account. An empty server or URL is not asked."""
+
+    ntp_server: str = "time.cloudflare.com"
+    egress_echo_url: str = ""  # answers with the caller's IPv4 address as plain text
+    clock_skew_ms: int = 500
+    min_cash_rupees: int = 50_000
+    min_free_gib: int = 5
+    feed_within_s: float = 8.0
+
+
 class LogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The event log: `sqlite` (embedded) or `kafka` (any Kafka-protocol broker)."""
 
@@ -179,6 +190,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: ModelSection = ModelSection()
     risk: RiskSection = RiskSection()
     broker: BrokerSection = BrokerSection()
+    readiness: ReadinessSection = ReadinessSection()
     log: LogSection = LogSection()
     storage: StorageSection = StorageSection()
     api: ApiSection = ApiSection()

@@ -91,6 +91,23 @@ def logout(config: ConfigOption = None) -> None:
     Console().print(told, highlight=False, soft_wrap=True)
 
 
+def readiness(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check everything that has to stand before the market opens (08:45 is a good time). Red: no trading.
+
+    Login, egress address, clock, instruments, session, margin, feed, disk, the last run, the stores.
+    Exit codes: 0 green or amber, 2 cannot check, 3 red. A live `up` makes the same checks.
+    """
+    from kitepilot.cli.readiness import checks, show, worst
+
+    with clear_errors():
+        found = checks(chosen_config(config), home())
+    if as_json:
+        print(json.dumps({"ready": worst(found), "checks": [asdict(check) for check in found]}))
+    else:
+        show(Console(), found)
+    raise typer.Exit(EXIT_RED if worst(found) == "red" else 0)
+
+
 def instruments(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Fetch the day's instruments file, keep it, and say what changed since the last one.
 
@@ -111,5 +128,5 @@ def instruments(config: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 def add_to(app: typer.Typer) -> None:
     """Register the morning's commands."""
-    for command in (login, logout, instruments):
+    for command in (login, readiness, instruments, logout):
         app.command()(command)

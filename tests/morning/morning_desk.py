@@ -172,7 +172,7 @@ class StubbornBroker:
             def do_GET(self) -> None:
                 outer.asked.append(self.path)
                 status, headers, body = outer.answer(self.path)
-                self.send_response(status)
+                self.send_response_only(status)  # no Date of its own
                 for name, value in ({"Content-Length": str(len(body))} | headers).items():
                     self.send_header(name, value)
                 self.end_headers()
