@@ -16,7 +16,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format chaos bench bench-quick lock clean
+.PHONY: help bootstrap paper test sandbox-demo seed up down status doctor lint format chaos bench bench-quick lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ paper: bootstrap ## Trade one whole session on paper (FEED= SESSION= SPEED= LOG=
 
 test: bootstrap ## Run all tests
 	@$(BIN)/python -m pytest -q
+
+sandbox-demo: bootstrap ## The sandbox exchange alone, and a kiteconnect script that buys there (Ctrl-C stops it)
+	@$(KP) sandbox --from 09:16 --speed 1 --demo
 
 seed: bootstrap ## Train the first model on earlier synthetic days
 	@$(KP) seed

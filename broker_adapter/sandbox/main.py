@@ -41,6 +41,7 @@ from kitepilot.market import calendar
 from kitepilot.run import Run
 
 API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
+RUSH_SPEED = 600.0  # on the way to `start_from`; faster would overshoot by minutes
 KEEP_ALIVE_S = 75  # longer than our clients pause: a POST must not meet a socket that is being closed
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Venue:
     stale_after_s: int = 60
     cash_rupees: int = 10_00_000
     start_at_once: bool = False
+    start_from: str = ""  # HH:MM IST: with `start_at_once`, rush to it and be ready only then
     single_session: bool = False
     hard_sockets: int = 0  # refuse ticker connections above so many; 0 flags them only, as Kite does
     sessions_back: int = 5
@@ -125,11 +127,9 @@ async def run_sandbox(
         await stack.enter_async_context(_http(admin, sockets[2]))
         await ticker.start(sockets[1])
         stack.push_async_callback(ticker.stop)
-        if venue.start_at_once:
-            clock.start()
         _stop_on_signals(stopping)
-        ready()
-        await _until_stopped(player, stopping)
+        opening = asyncio.create_task(_open_up(clock, session.date, venue, ready))
+        await _until_stopped(player, stopping, opening)
 
 
 def earlier_days(config: Config) -> Callable[[date], MarketFeed | None]:
@@ -144,19 +144,33 @@ def earlier_days(config: Config) -> Callable[[date], MarketFeed | None]:
     return feed_of
 
 
-async def _until_stopped(player: Player, stopping: asyncio.Event) -> None:
+async def _open_up(clock: SessionClock, day: date, venue: Venue, ready: Callable[[], None]) -> None:
+    """Start the session if it should start by itself; ready once it is where it should begin."""
+    if venue.start_at_once:
+        clock.start()
+        if venue.start_from:
+            pace, begins_at = clock.speed, calendar.ist_ns(day, venue.start_from)
+            clock.set_speed(RUSH_SPEED)
+            while clock.now() < begins_at:
+                await asyncio.sleep(0.005)
+            clock.set_speed(pace)
+    ready()
+
+
+async def _until_stopped(player: Player, stopping: asyncio.Event, opening: asyncio.Task[None]) -> None:
     """The session plays in the background; after it the sandbox goes on answering."""
     playing = asyncio.create_task(player.run())
     waiting = asyncio.create_task(stopping.wait())
     try:
+        await opening
         await asyncio.wait((playing, waiting), return_when=asyncio.FIRST_COMPLETED)
         if playing.done():
             playing.result()
         await waiting
     finally:
-        for task in (playing, waiting):
+        for task in (opening, playing, waiting):
             task.cancel()
-        await asyncio.gather(playing, waiting, return_exceptions=True)
+        await asyncio.gather(opening, playing, waiting, return_exceptions=True)
 
 
 def listen(url: str) -> socket.socket:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import morning
+from kitepilot.cli import morning, sandbox
 from kitepilot.cli.options import (
     ConfigOption,
     FeedOption,
@@ -210,6 +210,7 @@ def ticks(
 
 market = typer.Typer(no_args_is_help=True, help="The synthetic market and its likeness to recorded ones.")
 app.add_typer(market, name="market")
+app.add_typer(sandbox.app, name="sandbox")
 
 
 @market.command()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from broker_adapter.sandbox import faults
 from kitepilot.cli.main import app
 from kitepilot.events import Side
 from kitepilot.kernels.features import FEATURE_NAMES
@@ -47,6 +48,10 @@ def test_the_strategy_of_the_guide_buys_the_laggard() -> None:
 def test_every_denial_code_is_explained_in_order() -> None:
     page = (ROOT / "docs/reference/denials.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", page, re.M) == [code.value for code in Denial]
+
+
+def test_the_table_of_faults_is_the_one_the_sandbox_has() -> None:
+    assert faults.markdown() in (ROOT / "docs/reference/faults.md").read_text()
 
 
 def test_every_topic_is_in_the_reference_with_its_retention() -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from small_market import ALPHA, OPEN, S, SmallMarket, packet
+
+from kitepilot.cli.sandbox import SCRIPT
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,25 +70,75 @@ def test_kite_ticker_reads_our_ticks_and_order_updates(sandbox):
         client.wait()
 
 
-def test_the_readme_script_runs_against_the_command_and_it_stops_on_a_signal():
-    readme = (ROOT / "broker_adapter/sandbox/README.md").read_text()
-    script = re.search(r"```python\n(.*?)```", readme, re.S)[1].replace("18210", "18710")
-    command = [sys.executable, "-m", "broker_adapter.sandbox", "--port", "18710", "--start", "--speed", "60"]
+@pytest.fixture
+def alone() -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
+    """`kitepilot sandbox` in a process of its own, ready; its port and its command line."""
+    port = three_free_ports()
+    command = [sys.executable, "-m", "kitepilot", "sandbox", "--port", str(port), "--instruments", "6"]
+    command += ["--from", "09:16", "--speed", "1"]
     environment = {k: v for k, v in os.environ.items() if k != "KITEPILOT_API_SECRET"}
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     try:
-        assert "REST http://127.0.0.1:18710" in server.stdout.readline()
+        assert f"REST http://127.0.0.1:{port} " in server.stdout.readline()
         assert server.stdout.readline().strip() == "ready"
-        said = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
-        )
-        assert said.stdout.startswith("Paper Trader ")
-        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        assert second.returncode == 2 and "port 18710" in second.stderr and "Traceback" not in second.stderr
-        server.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        assert server.wait(15) == 0
-        assert time.monotonic() - began < 10
+        yield server, port, command
     finally:
         server.kill()
         server.wait()
+
+
+def three_free_ports() -> int:
+    """The first of three free ports in a row."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                for offset in (1, 2):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
+            except OSError:
+                continue
+        return port
+
+
+def readme_script(port: int) -> str:
+    readme = (ROOT / "broker_adapter/sandbox/README.md").read_text()
+    (script,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    assert script == SCRIPT
+    return script.replace("18210", str(port))
+
+
+def test_the_readme_script_buys_on_a_fresh_sandbox_with_the_unmodified_client(alone):
+    _, port, _ = alone
+    said = subprocess.run(
+        [sys.executable, "-c", readme_script(port)], capture_output=True, text=True, timeout=60, check=True
+    )
+    ((symbol, quantity, status),) = ast.literal_eval(said.stdout)
+    assert (symbol, quantity) == ("KPALPHA", 1)
+    assert status in ("PUT ORDER REQ RECEIVED", "COMPLETE")
+
+
+def test_a_second_sandbox_on_the_same_port_says_so_and_the_first_stops_on_a_signal(alone):
+    server, port, command = alone
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 2 and f"port {port}" in second.stderr and "Traceback" not in second.stderr
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(30) == 0
+
+
+def test_a_fault_is_armed_listed_and_disarmed_from_the_command_line(alone):
+    _, port, _ = alone
+
+    def say(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "kitepilot", "sandbox", *words, "--port", str(port)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    armed = say("fault", "stuck_order", "-p", "stuck_s=30", "--symbol", "KPBETA", "--count", "3")
+    assert armed.returncode == 0, armed.stderr
+    (row,) = json.loads(say("faults", "--json").stdout)["armed"]
+    assert (row["fault"], row["left"], row["parameters"]) == ("stuck_order", 3, {"stuck_s": 30.0})
+    wrong = say("fault", "earthquake")
+    assert wrong.returncode == 2 and "stuck_order" in wrong.stderr and "Traceback" not in wrong.stderr
+    assert say("fault", "--clear").returncode == 0
+    assert json.loads(say("faults", "--json").stdout)["armed"] == []
