@@ -115,8 +115,7 @@ class Backfill:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _settled(self, gap: Gap) -> None:
-        due = (gap.last + MINUTE_S) * NS + SETTLE_NS
-        while not await self._clock.reached(due, CLOCK_PATIENCE_S):
+        while not await self._clock.reached(_settled_at(gap), CLOCK_PATIENCE_S):
             pass  # session time may stand still for as long as it likes
 
     async def _fill(self, http: httpx.Client, gap: Gap) -> None:
@@ -180,7 +179,7 @@ class Backfill:
         """One message a minute, numbered from the gap's first: the same again if it is done again."""
         source = f"backfill-{gap.first}-{gap.done}"
         bars = [
-            minute_bars(candles, minute, source, seq, self._clock.now())
+            minute_bars(candles, minute, source, seq, _settled_at(gap))
             for seq, minute in enumerate(gap.minutes)
         ]
         await self._append(BARS.name, [encode(bar, emitted_at=time.time_ns()) for bar in bars])
@@ -240,6 +239,11 @@ def minute_bars(
         tick_count=[0] * len(rows),
         backfilled=True,
     )
+
+
+def _settled_at(gap: Gap) -> int:
+    """Session ns from which the candles can be believed: the event time of the bars, whenever fetched."""
+    return (gap.last + MINUTE_S) * NS + SETTLE_NS
 
 
 def _span(gap: Gap) -> str:

@@ -60,6 +60,10 @@ class Ingester:
     def counts(self) -> Counts:
         return self._translator.counts
 
+    @property
+    def minutes_to_backfill(self) -> int:
+        return self._backfill.waiting_minutes
+
     async def serve(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; then what was read is written. Raises `LogError` when the log fails."""
         producers = [
