@@ -112,7 +112,7 @@ def test_a_placement_that_timed_out_goes_live_eight_seconds_later(open_market):
     reply = raw(venue, kite)
     asked = venue.state()["session_time_ns"]
     assert reply.status_code == 400 and reply.json()["message"].startswith("Order request timed out")
-    assert kite.trades() == []
+    assert kite.orders() == []
     venue.until(lambda state: state["trades"] == 1)
     assert venue.state()["session_time_ns"] >= asked + 7 * S
 
@@ -187,3 +187,11 @@ def test_the_admin_address_lists_what_is_armed_and_refuses_what_cannot_be(open_m
     assert buy(kite, "T01")
     with pytest.raises(Exception, match="Maximum allowed"):
         buy(kite, "T02")
+
+
+def test_an_order_rejected_by_the_risk_system_has_an_id_and_a_reason(open_market):
+    venue, kite = open_market
+    arm(venue, "rms_rejected")
+    order_id = buy(kite)
+    venue.until(lambda _: statuses(venue) == ["REJECTED"])
+    assert kite.order_history(order_id)[-1]["status_message"].startswith("RMS:")
