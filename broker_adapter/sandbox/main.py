@@ -32,6 +32,7 @@ from broker_adapter.sandbox.latency import Latency
 from broker_adapter.sandbox.limits import RateLimiter
 from broker_adapter.sandbox.market import Market
 from broker_adapter.sandbox.player import Player, clock_frame, first_instant
+from broker_adapter.sandbox.postbacks import Postbacks, posting
 from broker_adapter.sandbox.rest import Desk, build_rest
 from broker_adapter.sandbox.rms import RiskDesk
 from broker_adapter.sandbox.session_clock import SessionClock
@@ -61,6 +62,7 @@ class Venue:
     single_session: bool = False
     hard_sockets: int = 0  # refuse ticker connections above so many; 0 flags them only, as Kite does
     sessions_back: int = 5
+    postback_url: str = ""
 
 
 def main(run: Run) -> int:
@@ -115,7 +117,8 @@ async def run_sandbox(
     ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played), board, venue.hard_sockets)
     candles = CandleDesk(feed, session, lambda: clock.played, earlier_days(config), venue.sessions_back)
     desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns), candles)
-    player = Player(feed, session, clock, exchange, ticker, FaultyUpdates(board).through)
+    postbacks = Postbacks(venue.postback_url, venue.api_secret)
+    player = Player(feed, session, clock, exchange, ticker, postbacks.after(FaultyUpdates(board).through))
     rest = FaultyReplies(build_rest(desk), board, accounts.expire)
     admin = build_admin(Control(clock, exchange, ticker, board, feed.description, feed.depth))
     broker = config.broker
@@ -127,6 +130,7 @@ async def run_sandbox(
         await stack.enter_async_context(_http(admin, sockets[2]))
         await ticker.start(sockets[1])
         stack.push_async_callback(ticker.stop)
+        await stack.enter_async_context(posting(postbacks))
         _stop_on_signals(stopping)
         opening = asyncio.create_task(_open_up(clock, session.date, venue, ready))
         await _until_stopped(player, stopping, opening)

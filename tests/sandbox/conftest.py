@@ -75,7 +75,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_sandbox(market: SmallMarket, *, speed: float | str = "max", latency_ms: float = 0.0):
+def running_sandbox(
+    market: SmallMarket, *, speed: float | str = "max", latency_ms: float = 0.0, venue: Venue | None = None
+):
     addresses = {
         "session.speed": speed,
         "session.max_lead_s": 20.0,
@@ -84,12 +86,13 @@ def running_sandbox(market: SmallMarket, *, speed: float | str = "max", latency_
         "broker.admin_url": f"http://127.0.0.1:{free_port()}",
     }
     config = override(Config(), **addresses)
+    settings = venue or Venue(SECRET, latency_mean_ms=latency_ms)
     ready, loop_box, failure = threading.Event(), [], []
 
     async def body() -> None:
         stop = asyncio.Event()
         loop_box.extend((asyncio.get_running_loop(), stop))
-        await run_sandbox(config, Venue(SECRET, latency_mean_ms=latency_ms), market, ready.set, stop)
+        await run_sandbox(config, settings, market, ready.set, stop)
 
     def target() -> None:
         try:

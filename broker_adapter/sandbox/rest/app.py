@@ -9,7 +9,16 @@ from litestar import Litestar, Response, Router
 from litestar.exceptions import HTTPException
 
 from broker_adapter.sandbox.errors import KiteError
-from broker_adapter.sandbox.rest import candles, elsewhere, instruments, orders, portfolio, quotes, session
+from broker_adapter.sandbox.rest import (
+    calculators,
+    candles,
+    elsewhere,
+    instruments,
+    orders,
+    portfolio,
+    quotes,
+    session,
+)
 from broker_adapter.sandbox.rest.desk import Call, Desk, Reply, desk_of
 
 MAX_BODY_BYTES = 64 * 1024
@@ -24,7 +33,7 @@ def build_rest(desk: Desk) -> Litestar:
         before_request=_authorise,
         route_handlers=[
             *session.PRIVATE, *orders.PRIVATE, *portfolio.PRIVATE, *quotes.PRIVATE, *instruments.PRIVATE,
-            *candles.PRIVATE,            *elsewhere.PRIVATE,
+            *candles.PRIVATE, *calculators.PRIVATE,            *elsewhere.PRIVATE,
         ],
     )  # fmt: skip
     app = Litestar(

@@ -15,6 +15,8 @@ async def place(request: Call) -> Reply:
     desk, form = desk_of(request), await form_of(request)
     handling = request.scope.get(HANDLING, ON_TIME)
     placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now(), handling)
+    legs = int(form["iceberg_legs"]) if request.path_params["variety"] == "iceberg" else 1
+    desk.limiter.count_more(max(legs, len(placed.children)) - 1)
     if not placed.children:
         return success({"order_id": placed.order_id})
     children = [rows.child_row(child) for child in placed.children]
