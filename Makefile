@@ -16,7 +16,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test sandbox-demo seed up down status doctor lint format chaos bench bench-quick lock clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format chaos bench bench-quick storm sandbox-demo lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-quick: bootstrap ## The same benchmarks, short form
 
 chaos: bootstrap ## kill -9 every process in the middle of paper days, one by one and in pairs (some minutes)
 	@$(BIN)/python tests/e2e/chaos.py $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
+	@$(BIN)/python benchmarks/storm.py
 
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
