@@ -110,6 +110,14 @@ class Desk:
         """Orders whose end is not known yet, oldest first."""
         return list(self._live.values())
 
+    def of_order(self, order_id: str) -> OrderFile | None:
+        """Our order with that id of the broker."""
+        return self._by_order_id.get(order_id)
+
+    def knows(self, report: OrderReport) -> bool:
+        """Whether the report is about an order of ours."""
+        return report.order_id in self._by_order_id or report.tag in self._by_tag
+
     def restore(self, file: OrderFile) -> None:
         """Put back an order read from the journal."""
         file.siblings = self.intents.setdefault(file.intent.intent_id, [])

@@ -52,8 +52,8 @@ class Progress(NamedTuple):
 _ADD_INTENT = """
     INSERT INTO intents (run_id, intent_id, seq, signal_id, verdict_id, config_hash, strategy, purpose, token,
         tradingsymbol, side, quantity, order_type, limit_price_paise, validity, decision_price_paise,
-        event_at_ns)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        event_at_ns, protection_bps, attempt)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT DO NOTHING"""
 _ADD_ORDER = """
     INSERT INTO orders (run_id, intent_id, slice, tag, status, quantity) VALUES (%s, %s, %s, %s, %s, %s)"""
@@ -79,7 +79,7 @@ class Journal:
 
     def __init__(self, url: str, run_id: str) -> None:
         self.run_id = run_id
-        self._connection = _connect(url)
+        self._connection = connect(url)
         self._take_lock()
         self._seq = self._next("seq")
         self._session_seq = self._next("session_seq")
@@ -178,7 +178,7 @@ class Journal:
         return row[0] if row else None
 
 
-def _connect(url: str) -> psycopg.Connection[Any]:
+def connect(url: str) -> psycopg.Connection[Any]:
     """Waits for a server that is being started again; gives up after a minute."""
     dsn = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     deadline = time.monotonic() + CONNECT_TIMEOUT_S
@@ -201,7 +201,8 @@ def _intent_row(run_id: str, intent: ApprovedIntent) -> tuple[object, ...]:
     who = (run_id, intent.intent_id, intent.seq, intent.signal_id, intent.verdict_id, intent.config_hash)
     what = (intent.strategy, intent.purpose.value, intent.token, intent.tradingsymbol, intent.side.value)
     how = (intent.quantity, intent.order_type, intent.limit_price_paise, intent.validity)
-    return (*who, *what, *how, intent.decision_price_paise, intent.event_at)
+    ladder = (intent.protection_bps, intent.attempt)
+    return (*who, *what, *how, intent.decision_price_paise, intent.event_at, *ladder)
 
 
 def _order_row(change: Change) -> tuple[object, ...]:
@@ -237,7 +238,7 @@ _FILES = """
     SELECT i.intent_id, i.seq, i.signal_id, i.verdict_id, i.config_hash, i.strategy, i.purpose, i.token,
         i.tradingsymbol, i.side, i.quantity, i.order_type, i.limit_price_paise, i.validity,
         i.decision_price_paise, i.event_at_ns, o.tag, coalesce(o.order_id, ''), o.status, o.venue_status,
-        o.outcome, o.message, o.quantity
+        o.outcome, o.message, o.quantity, i.protection_bps, i.attempt
     FROM orders o JOIN intents i USING (run_id, intent_id)
     WHERE run_id = %s ORDER BY i.seq, o.slice"""
 _TRADES = "SELECT order_id, trade_id, quantity FROM fills WHERE run_id = %s"
@@ -249,6 +250,7 @@ def _file(row: Sequence[Any], run_id: str, trades: list[tuple[str, int]]) -> Ord
         config_hash=row[4], strategy=row[5], purpose=Purpose(row[6]), token=row[7], tradingsymbol=row[8],
         side=Side(row[9]), quantity=row[10], order_type=row[11], limit_price_paise=row[12], validity=row[13],
         decision_price_paise=row[14], event_at=row[15], received_at=0, signal_emitted_at=0,
+        protection_bps=row[23], attempt=row[24],
     )  # fmt: skip
     filled = sum(quantity for _, quantity in trades)
     truth = OrderTruth(row[22], OrderStatus(row[18]), filled, row[19])

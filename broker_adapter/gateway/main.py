@@ -16,7 +16,9 @@ import psycopg
 import uvloop
 
 from broker_adapter.gateway import slicing
+from broker_adapter.gateway.account_watch import AccountWatch, Occasion
 from broker_adapter.gateway.desk import Change, Desk
+from broker_adapter.gateway.findings import Findings, FindingsBook
 from broker_adapter.gateway.journal import Journal, JournalError
 from broker_adapter.gateway.scribe import Scribe
 from broker_adapter.gateway.submit import Sent, Submitter
@@ -30,9 +32,10 @@ from broker_adapter.kite.wire import ClockSaid, OrderSaid, read_text
 from infra.eventlog import open_log
 from infra.postgres import book
 from infra.postgres.embedded import PostgresError, database_url
-from kitepilot.events import ApprovedIntent, DeadLetter, UndecodableError, encode
+from kitepilot.events import ApprovedIntent, DeadLetter, Purpose, UndecodableError, encode
 from kitepilot.orders.permission import permitted
 from kitepilot.ports import Broker, EventLog, LogError, LogRecord, Unknown
+from kitepilot.risk.ladder import calls_the_owner
 from kitepilot.run import Run
 from kitepilot.topics import DEAD_LETTER, INTENTS
 
@@ -58,6 +61,9 @@ class Gateway:
         self._limits = RateLimits(self.clock, shares_of(settings))
         self._submitter = Submitter(broker, self._limits, run.config.risk, settings)
         self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock, self._limits)
+        self._findings = Findings(FindingsBook(database_url(run), run.run_id), log)
+        self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock)
+        self._truth.account = self._watch
         self._ticker = Ticker(
             settings.ticker_url,
             settings.api_key,
@@ -76,6 +82,7 @@ class Gateway:
             asyncio.create_task(self._scribe.run()),
             asyncio.create_task(self._ticker.run(self._on_frame)),
             asyncio.create_task(self._work(stopping)),
+            asyncio.create_task(self._findings.run()),
         ]
         stop = asyncio.create_task(stopping.wait())
         try:
@@ -93,22 +100,25 @@ class Gateway:
             self._submitter.close()
             self._truth.close()
             self._scribe.close()
+            self._findings.close()
 
     async def _work(self, stopping: asyncio.Event) -> None:
         """Take up what an earlier gateway left; then intents until `stopping`, with an eye on the book."""
         await self._connected.wait()  # orders without ears would be blind
         await self.clock.reached(1, FIRST_CLOCK_S)
         start = await self._recover()
-        looking = asyncio.create_task(self._truth.run())
+        await self._watch.reconcile(Occasion.START)
+        beside = [asyncio.create_task(self._truth.run()), asyncio.create_task(self._watch.run())]
         self._ready = True
         try:
             reading = asyncio.create_task(self._read_intents(start, stopping))
-            await asyncio.wait([reading, looking], return_when=asyncio.FIRST_COMPLETED)
-            _raise_failure([looking])
+            await asyncio.wait([reading, *beside], return_when=asyncio.FIRST_COMPLETED)
+            _raise_failure(beside)
             await reading
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _recover(self) -> int:
         """Take up an earlier gateway's work; returns the offset of the next intent."""
@@ -118,6 +128,7 @@ class Gateway:
             self.desk.restore(file)
         self._limits.counted(len(files))
         await self._scribe.republish(progress.unpublished)
+        await self._watch.restore()
         now, wall = self.clock.now(), time.time_ns()
         lost = [file for file in self.desk.live() if not file.order_id]
         reason = Unknown("the gateway ended before the outcome was journaled")
@@ -147,6 +158,8 @@ class Gateway:
         for record in records:
             intent = self._intent(record)
             if intent is not None:
+                if intent.purpose is not Purpose.ENTRY and calls_the_owner(intent.attempt):
+                    self._watch.ask_broker()
                 quantities = self._children(intent)
                 opened += self.desk.open(intent, quantities, self.clock.now())
         await self._scribe.write(opened, records[-1].offset + 1)
@@ -225,6 +238,11 @@ class Gateway:
                 break
             await asyncio.sleep(0.05)
         await asyncio.wait_for(self._scribe.drain(), FINISH_S)
+        try:
+            await asyncio.wait_for(self._watch.reconcile(Occasion.END_OF_DAY), FINISH_S)
+        except TimeoutError:
+            sys.stderr.write("gateway: the last reconciliation did not end in time\n")
+        await asyncio.wait_for(self._findings.told(), FINISH_S)
 
 
 def _raise_failure(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 from kitepilot.events import OrderStatus, Side
+from kitepilot.orders.intents import parse_tag
 from kitepilot.orders.order_machine import TRANSITIONS, hear
 from kitepilot.ports import FundsReport, OrderReport, PositionReport, TradeReport
 
@@ -43,7 +44,7 @@ def order_report(row: Row) -> OrderReport:
     word = _text(row, "status")
     return OrderReport(
         order_id=_text(row, "order_id"),
-        tag=str(row.get("tag") or ""),
+        tag=_tag(row),
         tradingsymbol=_text(row, "tradingsymbol"),
         token=_whole(row, "instrument_token"),
         side=_side(row),
@@ -178,6 +179,14 @@ def _time(row: Row, field: str) -> int:
     """ns UTC, or 0 where the broker has none yet (an order that never reached the exchange)."""
     value = row.get(field)
     return ist_ns(str(value)) if value else 0
+
+
+def _tag(row: Row) -> str:
+    """Ours wherever it stands: Kite adds tags of its own, and which of them is `tag` is not promised."""
+    first = str(row.get("tag") or "")
+    tags = row.get("tags")
+    listed = [first, *(str(each) for each in tags)] if isinstance(tags, list) else [first]
+    return next((each for each in listed if parse_tag(each)), first)
 
 
 def _by_broker(row: Row) -> bool:

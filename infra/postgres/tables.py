@@ -49,6 +49,8 @@ intents = sa.Table(
     sa.Column("decision_price_paise", sa.BigInteger, nullable=False),
     sa.Column("event_at_ns", sa.BigInteger, nullable=False),
     sa.Column("journaled_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.Column("protection_bps", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("attempt", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 orders = sa.Table(
@@ -116,4 +118,66 @@ consumer_offsets = sa.Table(
     sa.Column("topic", sa.Text, primary_key=True),
     sa.Column("partition", sa.Integer, primary_key=True),
     sa.Column("next_offset", sa.BigInteger, nullable=False),
+)
+
+foreign_orders = sa.Table(
+    "foreign_orders",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("order_id", sa.Text, primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("tradingsymbol", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("product", sa.Text, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("filled_quantity", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("venue_status", sa.Text, nullable=False),
+    sa.Column("placed_by", sa.Text, nullable=False),
+    sa.Column("by_broker", sa.Boolean, nullable=False),
+    sa.Column("seen_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("updated_at_ns", sa.BigInteger, nullable=False),
+)
+
+foreign_fills = sa.Table(
+    "foreign_fills",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("order_id", sa.Text, primary_key=True),
+    sa.Column("trade_id", sa.Text, primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("tradingsymbol", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("price_paise", sa.BigInteger, nullable=False),
+    sa.Column("by_broker", sa.Boolean, nullable=False),
+    sa.Column("traded_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("journaled_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.ForeignKeyConstraint(["run_id", "order_id"], ["foreign_orders.run_id", "foreign_orders.order_id"]),
+)
+
+reconciliations = sa.Table(
+    "reconciliations",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("occasion", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("orders", sa.BigInteger, nullable=False),
+    sa.Column("trades", sa.BigInteger, nullable=False),
+    sa.Column("positions", sa.BigInteger, nullable=False),
+    sa.Column("differences", JSONB, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("journaled_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+)
+
+findings = sa.Table(
+    "findings",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("machine_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from broker_adapter.gateway.reconcile import RULES, Verdict
 from broker_adapter.sandbox import faults
 from kitepilot.cli.main import app
 from kitepilot.events import Side
@@ -52,6 +53,13 @@ def test_every_denial_code_is_explained_in_order() -> None:
 
 def test_the_table_of_faults_is_the_one_the_sandbox_has() -> None:
     assert faults.markdown() in (ROOT / "docs/reference/faults.md").read_text()
+
+
+def test_every_rule_of_the_reconciliation_is_explained_as_it_is() -> None:
+    page = (ROOT / "docs/reference/reconciliation.md").read_text()
+    said = re.findall(r"^\| `(\w+)` \| (.+) \| (heals|halts) \| (.+) \|$", page, re.M)
+    outcome = {Verdict.HEALED: "heals", Verdict.HALT: "halts"}
+    assert said == [(rule.name, rule.meaning, outcome[rule.verdict], rule.action) for rule in RULES]
 
 
 def test_every_topic_is_in_the_reference_with_its_retention() -> None:
