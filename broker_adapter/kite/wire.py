@@ -20,6 +20,7 @@ LTP_BYTES = 8
 TRADABLE_BYTES = frozenset({LTP_BYTES, 44, 184})
 INDEX_BYTES = frozenset({LTP_BYTES, 28, 32})
 TIMED_BYTES = frozenset({32, PACKET_BYTES})  # lesser modes carry no exchange time
+MANY = 10  # packets from which array steps are quicker than a loop: 6.5 us flat against 0.6 us each
 CLOCK_WORD = "clock"
 
 _U16 = struct.Struct(">H")
@@ -62,7 +63,7 @@ def decode(frame: bytes, received_at: int, *, timed_only: bool = False) -> Decod
     if len(frame) < _U16.size:
         return Decoded(b"", (BadFrame(f"a frame of {len(frame)} bytes", frame),))
     (count,) = _U16.unpack_from(frame)
-    if count and len(frame) == _U16.size + count * _FULL.itemsize:
+    if count >= MANY and len(frame) == _U16.size + count * _FULL.itemsize:
         records = _all_full(frame, received_at)
         if records is not None:
             return Decoded(records, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from kiteconnect import KiteTicker
 
 from broker_adapter.kite import wire
-from kitepilot.market.ticks import RECORD_BYTES, records
+from broker_adapter.sandbox.packets import mixed
+from kitepilot.market.ticks import PACKET_DTYPE, RECORD_BYTES, records
 
 INFY, NIFTY = 408065, 256265
 RECEIVED = 1_795_146_300_123_456_789
@@ -59,24 +61,104 @@ def test_quote_and_ltp_packets_carry_what_they_have() -> None:
     assert [int(v) for v in rows["packet"]["last_price"]] == [157315, 157370]
 
 
-@given(st.lists(st.sampled_from([FULL, QUOTE, FULL[:8], INDEX, INDEX[:28]]), min_size=1, max_size=20))
-def test_prices_and_volumes_agree_with_the_stock_client(packets: list[bytes]) -> None:
+NOBODY = [{"quantity": 0, "price": 0.0, "orders": 0}] * 5
+
+
+def stock_ticks(frame: bytes) -> list[dict[str, Any]]:
+    return KiteTicker("key", "token")._parse_binary(frame)
+
+
+def paise(rupees: float) -> int:
+    return round(rupees * 100)
+
+
+def agrees_as_tradable(mine: np.void, tick: dict[str, Any]) -> None:
+    """Every field the stock client's tick has, in the unit of ours."""
+    same = {
+        "last_traded_quantity": "last_quantity", "volume_traded": "volume", "oi": "oi",
+        "total_buy_quantity": "total_buy_quantity", "total_sell_quantity": "total_sell_quantity",
+        "oi_day_high": "oi_high", "oi_day_low": "oi_low",
+    }  # fmt: skip
+    assert {theirs: int(mine[ours]) for theirs, ours in same.items() if theirs in tick} == {
+        theirs: tick[theirs] for theirs in same if theirs in tick
+    }
+    assert int(mine["average_price"]) == paise(tick.get("average_traded_price", 0))
+    assert [int(mine[f]) for f in ("open", "high", "low", "close")] == [
+        paise(tick.get("ohlc", {}).get(f, 0)) for f in ("open", "high", "low", "close")
+    ]
+    for theirs, ours in (("last_trade_time", "last_trade_time"), ("exchange_timestamp", "exchange_time")):
+        stamp = tick.get(theirs)
+        assert int(mine[ours]) == (stamp.timestamp() if stamp else 0)
+    depth = tick.get("depth", {"buy": NOBODY, "sell": NOBODY})
+    for theirs, ours in (("buy", "bids"), ("sell", "asks")):
+        levels = [(one["quantity"], paise(one["price"]), one["orders"]) for one in depth[theirs]]
+        assert [(int(o["quantity"]), int(o["price"]), int(o["orders"])) for o in mine[ours]] == levels
+
+
+def agrees_as_index(record: bytes, tick: dict[str, Any]) -> None:
+    """An index packet has a layout of its own, padded to a record."""
+    high, low, opened, close, _, stamp = struct.unpack_from(">6I", record, 16)
+    ohlc = tick.get("ohlc", {})
+    assert [opened, high, low, close] == [paise(ohlc.get(f, 0)) for f in ("open", "high", "low", "close")]
+    assert stamp == (tick["exchange_timestamp"].timestamp() if "exchange_timestamp" in tick else 0)
+
+
+def full_packet(random_bytes: bytes) -> bytes:
+    """Any 180 bytes after a tradable NSE token."""
+    return struct.pack(">I", INFY) + random_bytes
+
+
+def index_packet(random_bytes: bytes) -> bytes:
+    return struct.pack(">I", NIFTY) + random_bytes
+
+
+tradables = st.tuples(st.binary(min_size=180, max_size=180).map(full_packet), st.sampled_from([8, 44, 184]))
+indices = st.tuples(st.binary(min_size=28, max_size=28).map(index_packet), st.sampled_from([8, 28, 32]))
+goldens = st.sampled_from([(FULL, 184), (QUOTE, 44), (FULL, 8), (INDEX, 32), (INDEX, 28)])
+any_packets = st.lists(st.one_of(tradables, indices, goldens).map(lambda p: p[0][: p[1]]), max_size=20)
+
+
+@given(any_packets)
+def test_every_field_of_every_mode_agrees_with_the_stock_client(packets: list[bytes]) -> None:
     frame = container(*packets)
-    theirs = KiteTicker("key", "token")._parse_binary(frame)
-    ours = records(wire.decode(frame, RECEIVED).records)
-    assert [int(t) for t in ours["packet"]["token"]] == [t["instrument_token"] for t in theirs]
-    assert [int(p) for p in ours["packet"]["last_price"]] == [round(t["last_price"] * 100) for t in theirs]
+    decoded = wire.decode(frame, RECEIVED)
+    ours, theirs = records(decoded.records), stock_ticks(frame)
+    assert decoded.bad == ()
+    assert len(ours) == len(theirs) == len(packets)
+    for number, (record, tick) in enumerate(zip(ours, theirs, strict=True)):
+        packet = record["packet"]
+        assert (int(record["received_at"]), int(packet["token"])) == (RECEIVED, tick["instrument_token"])
+        assert int(packet["last_price"]) == paise(tick["last_price"])
+        if tick["tradable"]:
+            agrees_as_tradable(packet, tick)
+        else:
+            agrees_as_index(decoded.records[number * RECORD_BYTES :][:RECORD_BYTES], tick)
+
+
+@given(any_packets)
+def test_packets_without_exchange_time_are_left_out_on_request_and_counted(packets: list[bytes]) -> None:
+    whole = wire.decode(container(*packets), RECEIVED)
+    timed = wire.decode(container(*packets), RECEIVED, timed_only=True)
+    kept = [packet for packet in packets if len(packet) in (32, 184)]
+    assert timed == wire.Decoded(
+        wire.decode(container(*kept), RECEIVED).records, (), len(packets) - len(kept)
+    )
+    assert whole.untimed == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.binary(min_size=180, max_size=180).map(full_packet), st.integers(1, 3)), max_size=30
+    )
+)
+def test_what_the_sandbox_sends_reads_the_same_in_both_clients(rows: list[tuple[bytes, int]]) -> None:
+    packets = np.frombuffer(b"".join(packet for packet, _ in rows), dtype=PACKET_DTYPE)
+    frames = mixed(packets, np.array([mode for _, mode in rows], dtype=np.uint8))
+    theirs = [tick for frame in frames for tick in stock_ticks(frame)]
+    ours = records(b"".join(wire.decode(frame, RECEIVED).records for frame in frames))
+    assert [tick["mode"] for tick in theirs] == [("ltp", "quote", "full")[mode - 1] for _, mode in rows]
     for record, tick in zip(ours, theirs, strict=True):
-        if "volume_traded" in tick:
-            assert int(record["packet"]["volume"]) == tick["volume_traded"]
-        for side, ours_side in (("buy", "bids"), ("sell", "asks")):
-            for level, mine in zip(
-                tick.get("depth", {}).get(side, []), record["packet"][ours_side], strict=False
-            ):
-                assert (int(mine["price"]), int(mine["quantity"])) == (
-                    round(level["price"] * 100),
-                    level["quantity"],
-                )
+        agrees_as_tradable(record["packet"], tick)
 
 
 @given(st.integers(1, 300), st.randoms(use_true_random=False))
