@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,6 +15,7 @@ import httpx
 from kitepilot import config as configuration
 from kitepilot.cli import opening
 from kitepilot.cli import processes as table
+from kitepilot.cli.feed import feed_state
 from kitepilot.cli.preflight import findings
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
@@ -98,10 +100,10 @@ def take_down(home: Path) -> bool:
 
 
 def describe(home: Path) -> dict[str, Any]:
-    """Processes and account for a person or a script."""
+    """Processes, account and feed for a person or a script."""
     supervisor = Supervisor(home)
     if not supervisor.alive():
-        return {"running": False, "processes": [], "account": {}}
+        return {"running": False, "processes": [], "account": {}, "feed": {}}
     folder = supervisor.run_folder()
     states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
     return {
@@ -109,6 +111,7 @@ def describe(home: Path) -> dict[str, Any]:
         "run_id": folder.name if folder else "",
         "processes": states,
         "account": _account(folder),
+        "feed": feed_state(folder, time.time_ns()) if folder else {},
     }
 
 

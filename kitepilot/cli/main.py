@@ -146,7 +146,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Processes and the account, as they are now. Exit code 3 when nothing runs."""
+    """Processes, the feed and the account, as they are now. Exit code 3 when nothing runs."""
     from kitepilot.cli.background import describe
 
     with clear_errors():
@@ -159,6 +159,8 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def _print_status(found: dict[str, Any]) -> None:
+    from kitepilot.cli.feed import feed_line
+
     console = Console()
     if not found["running"]:
         console.print("nothing is running; `kitepilot paper` trades a day, `kitepilot up` stays up")
@@ -170,6 +172,7 @@ def _print_status(found: dict[str, Any]) -> None:
             p["name"], f"[{colour}]{p['state'].lower()}[/]", str(p["pid"]), f"{p['uptime_s']} s", p["does"]
         )
     console.print(table)
+    console.print(f"feed: {feed_line(found['feed'])}", highlight=False)
     for key, value in found["account"].items():
         console.print(f"{key}: {value}", highlight=False)
 
@@ -194,7 +197,7 @@ def ticks(
     lines: Annotated[int, typer.Option("-n", help="How many of the newest ticks.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the newest ticks in the log: they are fixed binary records, this makes them readable."""
+    """Show the newest ticks in the log, and the feed going up and down between them, readable."""
     from kitepilot.cli.tail import last_ticks, newest_run
 
     with clear_errors():
@@ -204,6 +207,9 @@ def ticks(
         return
     table = Table("time", "symbol", "last", "bid", "ask", "volume")
     for row in rows:
+        if "feed" in row:
+            table.add_row(row["time"], f"feed {row['feed']}")
+            continue
         table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else f"{v}" for v in row.values()))
     Console().print(table)
 

@@ -10,7 +10,7 @@ from kitepilot import config as configuration
 from kitepilot.cli.report import ist_clock
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import ConfigError
-from kitepilot.market.ticks import records
+from kitepilot.market.ticks import KIND_FEED, read_own_record, records
 from kitepilot.run import Run
 from kitepilot.topics import TICKS
 
@@ -31,7 +31,10 @@ def newest_run(home: Path) -> Run:
 
 
 def last_ticks(run: Run, symbol: str, count: int) -> list[dict[str, Any]]:
-    """Up to `count` newest ticks (of one instrument, or of all when `symbol` is empty), oldest first."""
+    """Up to `count` newest ticks (of one instrument, or of all when `symbol` is empty), oldest first.
+
+    Among them are rows of the feed: `time` and what it said, `up` or `down <why>`.
+    """
     from infra.eventlog import open_log
 
     names = {t.token: t.tradingsymbol for t in run.parameters().instruments}
@@ -44,7 +47,7 @@ def last_ticks(run: Run, symbol: str, count: int) -> list[dict[str, Any]]:
             row
             for record in reader.poll(MESSAGES_BACK)
             for row in _rows(record.value, names)
-            if symbol in ("", row["symbol"])
+            if "feed" in row or symbol in ("", row["symbol"])
         ]
         reader.close()
     finally:
@@ -57,6 +60,9 @@ def _rows(message: bytes, names: dict[int, str]) -> Iterator[dict[str, Any]]:
         packet = record["packet"]
         token = int(packet["token"])
         if token == 0:
+            kind, event_at, received_at, text = read_own_record(record.tobytes())
+            if kind == KIND_FEED:
+                yield {"time": ist_clock(event_at or received_at), "feed": text}
             continue
         yield {
             "time": ist_clock(int(packet["exchange_time"]) * NS),
