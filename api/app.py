@@ -1,17 +1,20 @@
-"""Routes: GET /health, /status, /metrics. Everything is answered from the in-memory snapshot."""
+"""Routes: GET /health, /status, /metrics from the in-memory snapshot; POST /broker/postbacks to the log."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from litestar import Litestar, MediaType, Request, Response, get
+from anyio import to_thread
+from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from api.metrics import SnapshotCollector
+from api.postbacks import MAX_BYTES, PostbackDesk
 from api.view import View
 from kitepilot import __version__
 
@@ -64,6 +67,10 @@ async def status(state: State) -> dict[str, Any]:
         "order_events": dict(s.orders),
         "dead_letters": dict(s.dead_letters),
         "lag": dict(view.lag),
+        "foreign_orders": list(s.foreign_orders.values()),
+        "reconciliation": s.reconciliation,
+        "alarms": list(s.alarms),
+        "postbacks": dict(state.postbacks.counts),
     }
 
 
@@ -74,12 +81,26 @@ async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
     return Response(body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-def create_app(view: View) -> Litestar:
+@post(
+    "/broker/postbacks",
+    operation_id="postback",
+    status_code=200,
+    request_max_body_size=MAX_BYTES,
+    summary="An order update of the broker, signed with the API secret",
+)
+async def postback(request: Request[Any, Any, State]) -> Response[dict[str, str]]:
+    """200 when taken, also for one that was taken before; 403 when the checksum is wrong, 400 unreadable."""
+    body = await request.body()
+    code, word = await to_thread.run_sync(partial(request.app.state.postbacks.take, body))
+    return Response({"status": word}, status_code=code)
+
+
+def create_app(view: View, postbacks: PostbackDesk) -> Litestar:
     """The application over one view; the caller starts and stops the view."""
     registry = CollectorRegistry()
-    registry.register(SnapshotCollector(view))
+    registry.register(SnapshotCollector(view, postbacks.counts))
     return Litestar(
-        [health, status, metrics],
-        state=State({"view": view, "registry": registry}),
+        [health, status, metrics, postback],
+        state=State({"view": view, "registry": registry, "postbacks": postbacks}),
         openapi_config=OpenAPIConfig(title="KitePilot", version=__version__),
     )

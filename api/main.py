@@ -5,11 +5,22 @@ from __future__ import annotations
 import uvicorn
 
 from api.app import create_app
+from api.postbacks import PostbackDesk
 from api.view import View
+from infra import key_urls
 from infra.eventlog import open_log
 from kitepilot.run import Run
 
 SHUTDOWN_S = 2
+API_SECRET = "env:KITEPILOT_API_SECRET"  # noqa: S105 where it lies, unless the configuration says otherwise
+
+
+def api_secret(run: Run) -> str:
+    """The secret that postbacks are signed with; "" where it is not to be had: they are refused then."""
+    try:
+        return key_urls.read(run.config.broker.api_secret_url or API_SECRET)
+    except key_urls.SecretError:
+        return ""
 
 
 class _Server(uvicorn.Server):
@@ -31,7 +42,7 @@ def main(run: Run) -> int:
     view = View(run, log)
     view.start()
     settings = uvicorn.Config(
-        create_app(view),
+        create_app(view, PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at)),
         host=run.config.api.host,
         port=run.config.api.port,
         log_level="warning",

@@ -8,14 +8,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.view import View
+from kitepilot import events as e
 from kitepilot.events import TradingState
 
 
 class SnapshotCollector(Collector):
     """Turns one `View` into metric families at each scrape."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, postbacks: Mapping[str, int]) -> None:
         self.view = view
+        self.postbacks = postbacks
 
     def collect(self) -> Iterable[Metric]:
         s = self.view.snapshot
@@ -26,6 +28,11 @@ class SnapshotCollector(Collector):
         yield _labelled("denials", "Orders denied by risk", "code", s.denials)
         yield _labelled("order_events", "Lines journaled by the gateway", "kind", s.orders)
         yield _labelled("dead_letters", "Input that could not be used", "reason", s.dead_letters)
+        yield _labelled("postbacks", "HTTP postbacks by what became of them", "outcome", self.postbacks)
+        yield _labelled("reconciliations", "Reconciliations with the broker", "verdict", s.reconciliations)
+        yield _labelled("alarms", "Alarms raised by the gateway", "kind", s.alarm_kinds)
+        live = sum(not e.OrderStatus(each["status"]).terminal for each in list(s.foreign_orders.values()))
+        yield _gauge("foreign_orders_live", "Live orders of the account that are not ours", live)
         lag = GaugeMetricFamily("kitepilot_lag_records", "Records not yet read here", labels=["topic"])
         for topic, records in self.view.lag.items():
             lag.add_metric([topic], records)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from kitepilot import events as e
 from kitepilot.ports import EventLog, LogReader, LogRecord, TopicPartition
@@ -19,6 +22,9 @@ from kitepilot.topics import DEAD_LETTER, DECISIONS, ORDERS, SESSION
 POLL_S = 0.1
 STALE_AFTER_S = 10.0
 BATCH = 2000
+FOREIGN_SHOWN = 200
+ALARMS_SHOWN = 20
+ENVELOPE = ("type", "source", "seq", "emitted_at", "run_id")
 
 
 @dataclass
@@ -41,6 +47,11 @@ class Snapshot:
     orders: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     undecodable: int = 0
+    foreign_orders: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest last
+    reconciliation: dict[str, Any] = field(default_factory=dict)  # the last one
+    reconciliations: Counter[str] = field(default_factory=Counter)
+    alarms: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=ALARMS_SHOWN))
+    alarm_kinds: Counter[str] = field(default_factory=Counter)
     updated_machine_at: float = 0.0
 
 
@@ -135,4 +146,26 @@ class View:
                 s.session_date = event.parameters.session_date
                 s.state_reason = "run started"
             case _:
-                pass
+                self._fold_account(event)
+
+    def _fold_account(self, event: e.AnyEvent) -> None:
+        """What the gateway found at the broker besides our orders."""
+        s = self.snapshot
+        match event:
+            case e.ForeignOrderUpdated():
+                s.foreign_orders.pop(event.order_id, None)
+                s.foreign_orders[event.order_id] = _shown(event)
+                if len(s.foreign_orders) > FOREIGN_SHOWN:
+                    s.foreign_orders.pop(next(iter(s.foreign_orders)))
+            case e.Reconciled():
+                s.reconciliation = _shown(event)
+                s.reconciliations[event.verdict] += 1
+            case e.Alarmed():
+                s.alarms.append(_shown(event))
+                s.alarm_kinds[event.kind] += 1
+
+
+def _shown(event: e.AnyEvent) -> dict[str, Any]:
+    """An event for people: without the envelope but for its time."""
+    plain: dict[str, Any] = msgspec.to_builtins(event)
+    return {name: value for name, value in plain.items() if name not in ENVELOPE}

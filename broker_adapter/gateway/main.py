@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import psycopg
 import uvloop
 
-from broker_adapter.gateway import slicing
+from broker_adapter.gateway import postbacks, slicing
 from broker_adapter.gateway.account_watch import AccountWatch, Occasion
 from broker_adapter.gateway.desk import Change, Desk
 from broker_adapter.gateway.findings import Findings, FindingsBook
@@ -108,7 +108,11 @@ class Gateway:
         await self.clock.reached(1, FIRST_CLOCK_S)
         start = await self._recover()
         await self._watch.reconcile(Occasion.START)
-        beside = [asyncio.create_task(self._truth.run()), asyncio.create_task(self._watch.run())]
+        beside = [
+            asyncio.create_task(self._truth.run()),
+            asyncio.create_task(self._watch.run()),
+            asyncio.create_task(postbacks.follow(self._log, self._truth.heard)),
+        ]
         self._ready = True
         try:
             reading = asyncio.create_task(self._read_intents(start, stopping))

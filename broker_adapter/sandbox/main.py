@@ -70,7 +70,8 @@ def main(run: Run) -> int:
     secret = os.environ.get(API_SECRET_VARIABLE, "")
     if not secret:
         raise ConfigError(f"${API_SECRET_VARIABLE} is not set: the sandbox shares it with whoever logs in")
-    return serve(run.config, Venue(secret), lambda: run.mark_ready("sandbox"))
+    venue = Venue(secret, postback_url=f"http://{run.config.api.host}:{run.config.api.port}/broker/postbacks")
+    return serve(run.config, venue, lambda: run.mark_ready("sandbox"))
 
 
 def serve(config: Config, venue: Venue, ready: Callable[[], None]) -> int:

@@ -1,5 +1,6 @@
 """The API over a real log: what was written there is what it shows."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from api.app import create_app
+from api.postbacks import MAX_BYTES, REMEMBERED, PostbackDesk
 from api.view import View
 from infra.eventlog import open_log
 from kitepilot import events as e
@@ -17,6 +19,7 @@ from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
+SECRET = "s3cret"
 AT = 1_795_150_800_000_000_000  # 2026-11-20 10:30:00 IST
 
 
@@ -40,7 +43,7 @@ def log(run: Run) -> Iterator[EventLog]:
 def client(run: Run, log: EventLog) -> Iterator[TestClient]:
     view = View(run, log)
     view.start()
-    with TestClient(create_app(view)) as made:
+    with TestClient(create_app(view, PostbackDesk(SECRET, log, lambda: AT))) as made:
         made.view = view  # type: ignore[attr-defined]
         yield made
     view.stop()
@@ -138,4 +141,96 @@ def test_a_dead_log_reader_is_unhealthy(client: TestClient) -> None:
 
 def test_the_schema_names_every_operation(client: TestClient) -> None:
     paths = client.get("/schema/openapi.json").json()["paths"]
-    assert {op["operationId"] for p in paths.values() for op in p.values()} == {"health", "status", "metrics"}
+    assert {op["operationId"] for p in paths.values() for op in p.values()} == {
+        "health",
+        "status",
+        "metrics",
+        "postback",
+    }
+
+
+def signed(order_id: str = "7", status: str = "COMPLETE", secret: str = SECRET, **more: object) -> bytes:
+    at = "2026-11-20 10:30:00"
+    checksum = hashlib.sha256(f"{order_id}{at}{secret}".encode()).hexdigest()
+    row = {"order_id": order_id, "order_timestamp": at, "status": status, "checksum": checksum, **more}
+    return json.dumps(row).encode()
+
+
+def kept(log: EventLog) -> list[e.PostbackReceived]:
+    reader = log.reader({("postbacks", 0): 0})
+    found = [e.decode(record.value) for record in reader.poll(10_000)]
+    reader.close()
+    return [each for each in found if isinstance(each, e.PostbackReceived)]
+
+
+def test_a_signed_postback_is_kept_as_it_came_once(client: TestClient, log: EventLog) -> None:
+    body = signed(quantity=5)
+    replies = [client.post("/broker/postbacks", content=body) for _ in range(2)]
+    assert [(r.status_code, r.json()["status"]) for r in replies] == [(200, "taken"), (200, "repeated")]
+    (event,) = kept(log)
+    assert (event.order_id, event.status, event.body.encode(), event.event_at) == ("7", "COMPLETE", body, AT)
+    assert client.get("/status").json()["postbacks"] == {"taken": 1, "repeated": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (signed(secret="guessed"), 403),
+        (signed().replace(b'"7"', b'"8"'), 403),
+        (signed(checksum="\u20b9"), 403),
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"order_id": 7}', 400),
+        (signed(note="x" * MAX_BYTES), 413),
+    ],
+)
+def test_what_the_broker_did_not_sign_is_refused_and_counted(
+    client: TestClient, log: EventLog, body: bytes, code: int
+) -> None:
+    assert client.post("/broker/postbacks", content=body).status_code == code
+    assert kept(log) == []
+
+
+def test_without_a_secret_nothing_is_believed(log: EventLog) -> None:
+    assert PostbackDesk("", log, lambda: AT).take(signed(secret="")) == (503, "no_secret")
+
+
+def test_what_is_remembered_of_postbacks_is_bounded(log: EventLog) -> None:
+    desk = PostbackDesk(SECRET, log, lambda: AT)
+    assert desk.take(signed()) == (200, "taken")
+    for number in range(REMEMBERED):
+        desk.take(signed(order_id=f"o{number}"))
+    assert desk.take(signed()) == (200, "taken"), "forgotten by now; hearing it again changes nothing"
+    assert [each.seq for each in kept(log)] == list(range(REMEMBERED + 2))
+
+
+def test_the_account_beside_our_orders_is_shown(client: TestClient, log: EventLog) -> None:
+    head = {"source": "gateway.findings", "event_at": AT, "run_id": "r"}
+    order = e.ForeignOrderUpdated(
+        **head, seq=0, order_id="hand", token=1, tradingsymbol="INFY", side=e.Side.SELL, product="MIS",
+        quantity=5, filled_quantity=0, status=e.OrderStatus.WORKING, venue_status="OPEN", placed_by="AB1234",
+        by_broker=False,
+    )  # fmt: skip
+    alarm = e.Alarmed(**head, seq=1, kind="foreign_order", subject="hand", detail="SELL 5 INFY", halts=False)
+    found = e.Difference(rule="position_differs", subject="INFY", ours="5", theirs="0")
+    result = e.Reconciled(
+        **head,
+        seq=2,
+        occasion="minute",
+        orders=1,
+        trades=0,
+        positions=1,
+        differences=(found,),
+        verdict="halt",
+    )
+    log.append("session", [e.encode(each) for each in (order, alarm, result)])
+    log.append("decisions", [e.encode(account(0, 5))])
+    deadline = time.monotonic() + 5
+    while not (shown := client.get("/status").json())["reconciliation"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert shown["foreign_orders"][0]["order_id"] == "hand" and shown["alarms"][0]["subject"] == "hand"
+    assert shown["reconciliation"]["differences"][0]["rule"] == "position_differs"
+    text = client.get("/metrics").text
+    assert 'kitepilot_reconciliations_total{verdict="halt"} 1.0' in text
+    assert "kitepilot_foreign_orders_live 1.0" in text
