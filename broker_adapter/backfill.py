@@ -10,20 +10,24 @@ in a thread of their own: frames never wait for them.
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from broker_adapter.gaps import MINUTE_S, NS, Backlog, Gap, Silence
 from broker_adapter.kite import session
-from broker_adapter.kite.candles import Candle, CandleError, minute_candles, minute_path, minute_query
+from broker_adapter.kite.candle_requests import (
+    FIRST_PAUSE_S,
+    CandleRequests,
+    NotServedError,
+    UnansweredError,
+    UnbelievableError,
+)
+from broker_adapter.kite.candles import Candle
 from broker_adapter.kite.clock import SessionClock
 from broker_adapter.kite.limits import RateLimits, shares_of
 from broker_adapter.letters import Letters
@@ -35,25 +39,10 @@ from kitepilot.topics import BARS, DEAD_LETTER, SESSION
 FILE = "backfill.json"
 SETTLE_NS = 15 * NS  # a candle may still change 10 s after its minute (forum reports, read 2026-07-14)
 PORTION = 25  # instruments: about eight seconds of requests
-FAILURES_IN_A_ROW = 8
-FIRST_PAUSE_S = 1.0
-MAX_PAUSE_S = 60.0
+STRANGE_IN_A_ROW = 8  # instruments with an unbelievable answer: then it is not the instruments
 CLOCK_PATIENCE_S = 60.0
-NOT_SERVED = frozenset({404, 405, 410})
 
 Append = Callable[[str, Sequence[bytes]], Awaitable[None]]
-
-
-class _UnansweredError(RuntimeError):
-    """No usable answer now; a later request may get one."""
-
-
-class _ThrottledError(_UnansweredError):
-    """The broker counts more requests than we do."""
-
-
-class _NotServedError(RuntimeError):
-    """The broker has no such thing as candles here."""
 
 
 class Backfill:
@@ -71,15 +60,15 @@ class Backfill:
         self._tokens = list(tokens)
         self._clock = clock
         self._append = append
-        self._first_pause_s = first_pause_s
         day = calendar.session(date.fromisoformat(run.config.session.date), allow_special=True)
         self._open_at, self._close_at = day.open_at, day.continuous_close_at
-        self._limits = RateLimits(clock, shares_of(run.config.broker))
+        broker = run.config.broker
+        limits = RateLimits(clock, shares_of(broker))
+        self._requests = CandleRequests(broker, lambda: session.load(run), limits, first_pause_s)
         self._letters = Letters("backfill", run.run_id)
         self._path: Path = run.folder / FILE
         self._backlog = self._load()
         self._more = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "backfill")
         self._bars = 0
 
     @property
@@ -101,79 +90,51 @@ class Backfill:
     async def run(self) -> None:
         """Work the backlog off, oldest first; ends only by cancellation."""
         try:
-            with session.connection(self._run.config.broker) as http:
-                while True:
-                    while not self._backlog.waiting:
-                        self._more.clear()
-                        await self._more.wait()
-                    gap = self._backlog.waiting[0]
-                    await self._settled(gap)
-                    await self._fill(http, gap)
-                    self._backlog.waiting.remove(gap)
-                    self._save()
+            while True:
+                while not self._backlog.waiting:
+                    self._more.clear()
+                    await self._more.wait()
+                gap = self._backlog.waiting[0]
+                await self._settled(gap)
+                await self._fill(gap)
+                self._backlog.waiting.remove(gap)
+                self._save()
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._requests.close()
 
     async def _settled(self, gap: Gap) -> None:
         while not await self._clock.reached(_settled_at(gap), CLOCK_PATIENCE_S):
             pass  # session time may stand still for as long as it likes
 
-    async def _fill(self, http: httpx.Client, gap: Gap) -> None:
+    async def _fill(self, gap: Gap) -> None:
         """Bars of all instruments, portion by portion; gives up with one letter when nobody answers well."""
-        strange = 0
         while gap.done < len(self._tokens):
             portion = self._tokens[gap.done : gap.done + PORTION]
-            candles: dict[int, list[Candle]] = {}
-            for token in portion:
-                try:
-                    candles[token] = await self._candles(http, token, gap)
-                    strange = 0
-                except CandleError as err:
-                    strange += 1
-                    await self._bury(f"{_span(gap)} of instrument {token}: {err.args[0]}", err.args[-1], 1)
-                    if strange == FAILURES_IN_A_ROW:
-                        return await self._give_up(gap, str(err.args[0]))
-                except (_UnansweredError, _NotServedError) as err:
-                    return await self._give_up(gap, str(err))
-            await self._publish(gap, candles)
+            candles, trouble = await self._fetched(gap, portion)
+            if candles or not trouble:
+                await self._publish(gap, candles)
+            if trouble:
+                return await self._give_up(gap, len(self._tokens) - gap.done - len(candles), trouble)
             gap.done += len(portion)
             self._save()
         return None
 
-    async def _candles(self, http: httpx.Client, token: int, gap: Gap) -> list[Candle]:
-        """Raises `CandleError` (text, bytes), `_NotServedError`; `_UnansweredError` after many attempts."""
-        loop = asyncio.get_running_loop()
-        for failures in range(1, FAILURES_IN_A_ROW + 1):
+    async def _fetched(self, gap: Gap, portion: Sequence[int]) -> tuple[dict[int, list[Candle]], str]:
+        """Candles by instrument, and what makes asking for more useless ("" when nothing does)."""
+        candles: dict[int, list[Candle]] = {}
+        strange = 0
+        for token in portion:
             try:
-                async with self._limits.sending("candle"):
-                    body = await loop.run_in_executor(self._thread, self._ask, http, token, gap)
-                return _believed(body, gap)
-            except _UnansweredError as err:
-                if isinstance(err, _ThrottledError):
-                    self._limits.refused("candle")
-                if failures == FAILURES_IN_A_ROW:
-                    raise
-            ceiling = min(self._first_pause_s * 2**failures, MAX_PAUSE_S)
-            await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))
-        raise AssertionError("unreachable")
-
-    def _ask(self, http: httpx.Client, token: int, gap: Gap) -> bytes:
-        """One request, in the thread."""
-        try:
-            held = session.load(self._run)
-            query = minute_query(gap.first, gap.last)
-            reply = http.get(minute_path(token), params=query, headers=held.authorization)
-        except (httpx.HTTPError, session.SessionError) as err:
-            raise _UnansweredError(f"{type(err).__name__}: {err}") from err
-        if reply.status_code == httpx.codes.OK:
-            return reply.content
-        told = f"HTTP {reply.status_code} {reply.text:.200}"
-        if reply.status_code == httpx.codes.BAD_REQUEST:  # this instrument, not the others
-            raise CandleError(told, reply.content)
-        if reply.status_code in NOT_SERVED:
-            raise _NotServedError(told)
-        throttled = reply.status_code == httpx.codes.TOO_MANY_REQUESTS
-        raise _ThrottledError(told) if throttled else _UnansweredError(told)
+                candles[token] = await self._requests.minutes(token, gap.first, gap.last)
+                strange = 0
+            except UnbelievableError as err:
+                strange += 1
+                await self._bury(f"{_span(gap)} of instrument {token}: {err}", err.reply, 1)
+                if strange == STRANGE_IN_A_ROW:
+                    return candles, str(err)
+            except (UnansweredError, NotServedError) as err:
+                return candles, str(err)
+        return candles, ""
 
     async def _publish(self, gap: Gap, candles: dict[int, list[Candle]]) -> None:
         """One message a minute, numbered from the gap's first: the same again if it is done again."""
@@ -185,8 +146,7 @@ class Backfill:
         await self._append(BARS.name, [encode(bar, emitted_at=time.time_ns()) for bar in bars])
         self._bars += sum(len(bar.tokens) for bar in bars)
 
-    async def _give_up(self, gap: Gap, why: str) -> None:
-        left = len(self._tokens) - gap.done
+    async def _give_up(self, gap: Gap, left: int, why: str) -> None:
         detail = f"minutes {_span(gap)} of {left} instruments are not backfilled: {why}"
         sys.stderr.write(f"ingest: {detail}\n")
         await self._bury(detail, b"", left)
@@ -210,13 +170,6 @@ class Backfill:
         fresh = self._path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(self._backlog))
         fresh.replace(self._path)
-
-
-def _believed(body: bytes, gap: Gap) -> list[Candle]:
-    try:
-        return minute_candles(body, gap.first, gap.last)
-    except CandleError as err:
-        raise CandleError(str(err), body) from err
 
 
 def minute_bars(

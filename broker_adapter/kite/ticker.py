@@ -26,7 +26,8 @@ QUEUED_FRAMES = 64
 FIRST_DELAY_S = 0.25
 MAX_DELAY_S = 30.0
 STEADY_S = 5.0
-LOGIN_RETRY_S = 15.0
+FIRST_LOGIN_RETRY_S = 2.0  # Kite has refused good tokens for a moment (forum, late 2025)
+MAX_LOGIN_RETRY_S = 60.0
 LOGIN_LOOK_S = 1.0
 HANDSHAKE_TIMEOUT_S = 10.0
 REFUSED = frozenset({401, 403})
@@ -83,7 +84,7 @@ class Ticker:
         idle_timeout_s: float = 6.0,
         max_delay_s: float = MAX_DELAY_S,
         steady_s: float = STEADY_S,
-        login_retry_s: float = LOGIN_RETRY_S,
+        login_retry_s: float = FIRST_LOGIN_RETRY_S,
         login_look_s: float = LOGIN_LOOK_S,
     ) -> None:
         if urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).hostname:
@@ -195,8 +196,9 @@ class Ticker:
             await put(_framed(time.time_ns(), frame))
 
     async def _login_or_patience(self) -> None:
-        """A refused token is asked again slowly; another one, from a person's login, at once."""
-        patience_s = self._login_retry_s * random.uniform(0.75, 1.25)
+        """A refused token is asked again ever more slowly; another one, from a person's login, at once."""
+        ceiling = min(self._login_retry_s * 2 ** min(self.failures, 10), MAX_LOGIN_RETRY_S)
+        patience_s = ceiling * random.uniform(0.5, 1.0)
         try:
             async with asyncio.timeout(patience_s):
                 while self._same_token():

@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from broker_adapter.backfill import FAILURES_IN_A_ROW, PORTION, SETTLE_NS, Backfill
+from broker_adapter.backfill import PORTION, SETTLE_NS, STRANGE_IN_A_ROW, Backfill
 from broker_adapter.gaps import MINUTE_S, NS, Silence
+from broker_adapter.kite.candle_requests import ATTEMPTS
 from broker_adapter.kite.clock import VenueClock
 from broker_adapter.kite.session import Session, save
 from kitepilot import config as configuration
@@ -221,9 +222,7 @@ async def test_garbage_for_one_instrument_is_buried_and_the_others_are_filled(tm
     assert not desk.told(Alarmed)
 
 
-@pytest.mark.parametrize(
-    ("status", "requests"), [(404, 1), (503, FAILURES_IN_A_ROW), (400, FAILURES_IN_A_ROW)]
-)
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (503, ATTEMPTS), (400, STRANGE_IN_A_ROW)])
 async def test_a_broker_without_candles_is_given_up_with_an_alarm_and_asked_again_for_the_next_gap(
     tmp_path: Path, status: int, requests: int
 ) -> None:
@@ -241,6 +240,15 @@ async def test_a_broker_without_candles_is_given_up_with_an_alarm_and_asked_agai
         await desk.done()
     assert len(kite.asked) == 2 * requests
     assert not desk.bars
+
+
+async def test_what_was_given_before_the_broker_went_away_is_kept(tmp_path: Path) -> None:
+    kite = Kite(lambda token, _: (200, candles(token, [0])) if token < 4 else (503, b""))
+    async with floor(tmp_path, kite, range(1, 7)) as desk:
+        desk.backfill.missed(silence(0, 0))
+        await desk.done()
+    assert desk.bars.keys() == {(1, 0), (2, 0), (3, 0)}
+    assert [letter.count for letter in desk.told(DeadLetter)] == [3]  # type: ignore[attr-defined]
 
 
 async def test_a_damaged_backlog_is_no_reason_not_to_start(tmp_path: Path) -> None:

@@ -128,7 +128,10 @@ async def test_a_refused_token_is_not_asked_again_until_a_person_has_logged_in()
 
     heard = Heard()
     handler = ServerConnection.wait_closed
-    async with exchange(handler) as url, listening(client(url, current, login_look_s=0.005), heard):
+    async with (
+        exchange(handler) as url,
+        listening(client(url, current, login_look_s=0.005, login_retry_s=60.0), heard),
+    ):
         await heard.until(lambda _: bool(heard.of(Down)))
         looks = len(asked)
         async with asyncio.timeout(10):
@@ -149,7 +152,7 @@ async def test_a_refusal_of_a_good_token_passes_without_a_new_login() -> None:
     heard = Heard()
     async with serve(ServerConnection.wait_closed, "127.0.0.1", 0, process_request=check) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with listening(client(url, login_retry_s=0.02), heard):
+        async with listening(client(url, login_retry_s=0.005), heard):
             await heard.until(lambda _: bool(heard.of(Up)))
     assert len(heard.of(Down)) == 2
 
