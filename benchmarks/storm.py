@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import requests
 from rich.console import Console
 from rich.progress import Progress
 
@@ -178,6 +179,9 @@ class Storm:
             return await asyncio.get_running_loop().run_in_executor(self.pool, request)
         except KiteException:  # counted by its status: an order that has ended, a 429
             return None
+        except requests.RequestException:  # no answer at all, in the time we give it
+            self.statuses["any lost"] += 1
+            return None
 
 
 # --- a sandbox to blow against -----------------------------------------------------------------------------
@@ -288,6 +292,7 @@ def table(figures: dict[str, dict[str, int]]) -> str:
     lines = [f"{'limits':12} {'minutes':>7} {'requests':>9} {'429':>7}  by kind (answered/429)"]
     for way, counts in figures.items():
         kinds = sorted({what.split()[0] for what in counts if " " in what})
+        kinds = [kind for kind in kinds if kind != "any"]
         by_kind = [f"{k} {counts.get(f'{k} answered', 0)}/{counts.get(f'{k} 429', 0)}" for k in kinds]
         total = sum(count for what, count in counts.items() if " " in what)
         lines.append(f"{way:12} {counts['minutes']:7} {total:9} {refused(counts):7}  {', '.join(by_kind)}")
