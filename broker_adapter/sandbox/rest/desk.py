@@ -46,6 +46,11 @@ def success(data: object) -> Reply:
     return Response(body, media_type="application/json")
 
 
+def csv_file(body: bytes, **headers: str) -> Reply:
+    """A CSV body. Exactly `text/csv`: with a charset behind it Kite's Node client hands out raw text."""
+    return Response(body, media_type="text/csv", headers={"Content-Type": "text/csv", **headers})
+
+
 async def form_of(request: Call) -> dict[str, str]:
     """An urlencoded body; the last of a repeated field counts."""
     try:

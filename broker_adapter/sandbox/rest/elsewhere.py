@@ -5,10 +5,10 @@ GTT, alerts and mutual funds: lists are empty, single ones are not found, and no
 
 from __future__ import annotations
 
-from litestar import Response, delete, get, post, put
+from litestar import delete, get, post, put
 
 from broker_adapter.sandbox.errors import KiteError, bad_input
-from broker_adapter.sandbox.rest.desk import Call, Reply, desk_of, success
+from broker_adapter.sandbox.rest.desk import Call, Reply, csv_file, desk_of, success
 
 MF_COLUMNS = (
     "tradingsymbol,amc,name,purchase_allowed,redemption_allowed,minimum_purchase_amount,"
@@ -46,7 +46,7 @@ async def not_made(request: Call) -> Reply:
 
 @get("/mf/instruments")
 async def funds(request: Call) -> Reply:
-    return Response(MF_COLUMNS.encode(), media_type="text/csv")
+    return csv_file(MF_COLUMNS.encode())
 
 
 @get("/instruments/trigger_range/{side:str}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 
-from litestar import Response, get
+from litestar import get
 
 from broker_adapter.sandbox.errors import bad_input
 from broker_adapter.sandbox.instruments_file import EXCHANGES, instruments_csv
-from broker_adapter.sandbox.rest.desk import Call, Reply, desk_of
+from broker_adapter.sandbox.rest.desk import Call, Reply, csv_file, desk_of
 
 
 @get("/instruments")
@@ -31,5 +31,4 @@ def _file(request: Call, exchange: str) -> Reply:
     """Gzip without a time stamp: the same day gives the same bytes."""
     venue = desk_of(request).exchange
     text = instruments_csv(venue.market.instruments.values(), venue.session.date, exchange)
-    body = gzip.compress(text, mtime=0)
-    return Response(body, media_type="text/csv", headers={"Content-Encoding": "gzip"})
+    return csv_file(gzip.compress(text, mtime=0), **{"Content-Encoding": "gzip"})
