@@ -79,6 +79,9 @@ def run(
         bool, typer.Option("--single-session", help="A second login ends the first.")
     ] = False,
     sessions_back: Annotated[int, typer.Option(help="Earlier sessions that the candles reach back.")] = 5,
+    postback_url: Annotated[
+        str, typer.Option(help="Where order updates are posted; nowhere without it.")
+    ] = "",
     hard_sockets: Annotated[
         int, typer.Option(help="Refuse ticker connections above so many; 0 only flags them above 3.")
     ] = 0,
@@ -118,6 +121,7 @@ def run(
             start_from=start_from,
             single_session=single_session,
             sessions_back=sessions_back,
+            postback_url=postback_url,
             hard_sockets=hard_sockets,
         )
         raise typer.Exit(_serve(chosen, lambda ready: exchange.serve(chosen, venue, ready), script, demo))

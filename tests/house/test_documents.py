@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from broker_adapter.gateway.reconcile import RULES, Verdict
 from broker_adapter.sandbox import faults
+from broker_adapter.sandbox.rest import Desk, build_rest
 from kitepilot.cli.main import app
 from kitepilot.events import Side
 from kitepilot.kernels.features import FEATURE_NAMES
@@ -53,6 +54,14 @@ def test_every_denial_code_is_explained_in_order() -> None:
 
 def test_the_table_of_faults_is_the_one_the_sandbox_has() -> None:
     assert faults.markdown() in (ROOT / "docs/reference/faults.md").read_text()
+
+
+def test_every_route_of_the_sandbox_is_in_its_reference() -> None:
+    page = (ROOT / "docs/reference/sandbox-rest.md").read_text()
+    said = dict(re.findall(r"^\| `(/\S+)` \| ([A-Z, ]+) \|", page, re.M))
+    routes = build_rest(cast(Desk, None)).routes
+    asked = {route.path_format: sorted({*route.methods} - {"HEAD", "OPTIONS"}) for route in routes}
+    assert said == {path: ", ".join(methods) for path, methods in asked.items()}
 
 
 def test_every_rule_of_the_reconciliation_is_explained_as_it_is() -> None:
