@@ -23,7 +23,6 @@ from broker_adapter.kite import session
 from broker_adapter.kite.ticker import Frame, Ticker, Up
 from infra.eventlog import open_log
 from kitepilot.market.calendar import CalendarError
-from kitepilot.market.instruments import parse_instruments
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 from kitepilot.topics import DEAD_LETTER, SESSION, TICKS
@@ -162,13 +161,13 @@ async def serve(run: Run, log: EventLog, tokens: Sequence[int]) -> None:
 def main(run: Run) -> int:
     """Exit 0 after SIGTERM with everything written; 1 with one line when the log or the input fails."""
     try:
-        tokens = [i.token for i in parse_instruments((run.folder / "instruments.csv").read_bytes())]
+        tokens = [one.token for one in run.parameters().instruments]  # not the whole file of the day
         log = open_log(run)
         try:
             uvloop.run(serve(run, log, tokens))
         finally:
             log.close()
-    except (OSError, ValueError, LogError, CalendarError) as err:
+    except (OSError, ValueError, msgspec.MsgspecError, LogError, CalendarError) as err:
         sys.stderr.write(f"ingest: {err}\n")
         return 1
     return 0

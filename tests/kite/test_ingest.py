@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from test_ticker_frames import FULL, INDEX, INFY, QUOTE, container
@@ -25,7 +26,7 @@ from broker_adapter.kite.session import Session, save
 from broker_adapter.kite.ticker import Binary, Down, Frame, Text, Up
 from infra.eventlog import open_log
 from kitepilot import config as configuration
-from kitepilot.events import Alarmed, DeadLetter, decode
+from kitepilot.events import Alarmed, DeadLetter, DecisionParameters, InstrumentTerms, decode
 from kitepilot.market.ticks import KIND_CLOCK, KIND_FEED, RECORD_BYTES, read_own_record, records
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
@@ -283,18 +284,21 @@ async def test_a_log_that_fails_ends_the_process_with_its_reason(tmp_path: Path)
         await asyncio.wait_for(Ingester(run, FullDisk(), [INFY]).serve(asyncio.Event()), 10)  # type: ignore[arg-type]
 
 
-def test_without_an_instruments_file_the_process_says_so(
+def test_without_the_runs_parameters_the_process_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run("r", tmp_path, configuration.Config())
     assert ingest.main(run) == 1
-    assert "instruments.csv" in capsys.readouterr().err
+    assert "parameters.json" in capsys.readouterr().err
 
 
 def test_the_process_ingests_until_sigterm_and_writes_its_counts(tmp_path: Path) -> None:
     served = threading.Event()
 
+    asked: list[str] = []
+
     async def handler(socket: ServerConnection) -> None:
+        asked.append(str(await socket.recv()))
         await socket.send(tick(1))
         await socket.send(clock(1))
         await socket.wait_closed()
@@ -313,7 +317,7 @@ def test_the_process_ingests_until_sigterm_and_writes_its_counts(tmp_path: Path)
     run = Run("r", tmp_path / "runs" / "r", config)
     run.folder.mkdir(parents=True)
     save(run, Session(api_key="kitepilot_paper", access_token="t", user_id="u", login_time=""))
-    (run.folder / "instruments.csv").write_text(CSV)
+    (run.folder / "parameters.json").write_bytes(msgspec.json.encode(watching(INFY)))
     open_log(run).create_topics(TOPICS)
 
     def stop_when_written() -> None:
@@ -330,10 +334,16 @@ def test_the_process_ingests_until_sigterm_and_writes_its_counts(tmp_path: Path)
     loop.call_soon_threadsafe(done.set)
     thread.join()
     loop.close()
+    assert [json.loads(one) for one in asked] == [{"a": "subscribe", "v": [INFY]}]
     assert json.loads((run.folder / ingest.COUNTS_FILE).read_bytes())["ticks"] == 1
 
 
-CSV = (
-    "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,"
-    "instrument_type,segment,exchange\n408065,1594,INFY,INFOSYS,0,,0,0.1,1,EQ,NSE,NSE\n"
-)
+def watching(token: int) -> DecisionParameters:
+    terms = InstrumentTerms(
+        token=token, tradingsymbol="INFY", tick_size_paise=10, lot_size=1, closing_auction=True,
+        entry_cutoff_at=0, square_off_at=0, force_flat_at=0, continuous_close_at=0,
+    )  # fmt: skip
+    return DecisionParameters(
+        session_date="2026-11-20", open_at=0, close_at=0, instruments=(terms,), strategies=(),
+        limits=configuration.Config().risk.limits(), trade_notional_paise=0,
+    )  # fmt: skip
