@@ -41,8 +41,12 @@ class SessionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The synthetic market, or a recorded one when `feed` names a file or folder of Parquet ticks."""
+    """The synthetic market, or a recorded one when `feed` names a file or folder of Parquet ticks.
 
+    `symbols` are what is watched and traded live; empty means every NSE stock that has futures.
+    """
+
+    symbols: list[str] = msgspec.field(default_factory=list)
     feed: str = ""
     seed: int = 20261120
     instruments: int = 50

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from kitepilot import config as configuration
-from kitepilot.cli import opening
+from kitepilot.cli import live, opening
 from kitepilot.cli import processes as table
 from kitepilot.cli.feed import feed_state
 from kitepilot.cli.preflight import findings
@@ -21,6 +21,7 @@ from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
 from kitepilot.orders import charges
+from kitepilot.ports import EventLog
 from kitepilot.run import Run
 
 
@@ -69,25 +70,39 @@ def refuse_second(supervisor: Supervisor) -> None:
 
 
 def bring_up(config: Config, home: Path) -> Run:
-    """Start everything and open the market; returns once trading. Stops everything again on failure."""
+    """Start everything and open the session; returns once trading. Stops everything again on failure.
+
+    Live wants `live.dated` and `live.require_ready` before.
+    """
     supervisor = Supervisor(home)
     refuse_second(supervisor)
     require_clean(config, home)
-    opening.ensure_api_secret()
+    if config.mode == "paper":
+        opening.ensure_api_secret()
     run = opening.create_run(config, home)
-    supervisor.start(run, (*table.stores(config), table.SANDBOX, *table.TRADING))
+    venue = (table.SANDBOX,) if config.mode == "paper" else ()
+    supervisor.start(run, (*table.stores(config), *venue, *table.TRADING))
     try:
         log = opening.start_stores(run, supervisor)
-        exchange = opening.open_exchange(run, supervisor)
-        opening.announce(run, log, opening.decision_parameters(run, exchange))
-        opening.start_trading(run, supervisor, exchange)
-        exchange.post("/admin/start")
-        exchange.close()
+        if config.mode == "paper":
+            _open_paper(run, supervisor, log)
+        else:
+            opening.announce(run, log, opening.decision_parameters(run, live.enter(run)))
+            opening.start_trading(run, supervisor)
         log.close()
     except BaseException:
         supervisor.shutdown()
         raise
     return run
+
+
+def _open_paper(run: Run, supervisor: Supervisor, log: EventLog) -> None:
+    exchange = opening.open_exchange(run, supervisor)
+    opening.announce(run, log, opening.decision_parameters(run, opening.auction_stocks(exchange)))
+    opening.start_trading(run, supervisor)
+    opening.await_subscribed(run, exchange)
+    exchange.post("/admin/start")
+    exchange.close()
 
 
 def take_down(home: Path) -> bool:

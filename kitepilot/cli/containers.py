@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from kitepilot.cli import opening, outcome
+from kitepilot.cli import live, opening, outcome
 from kitepilot.cli import processes as table
 from kitepilot.cli.paper import ARCHIVE_WITHIN_S, Day, Interrupt
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.cli.watch import stderr_console
-from kitepilot.config import Config, ConfigError
+from kitepilot.config import Config
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
@@ -22,6 +22,8 @@ READY_WITHIN_S = 180.0
 
 def prepare(config: Config, home: Path) -> Run:
     """Create the run and the schemas; `runs/current` links to it."""
+    if config.mode == "live":
+        config = live.dated(config, None, time.time_ns())
     run = opening.create_run(config, home)
     opening.prepare_stores(run).close()
     link = home / "runs" / "current"
@@ -30,20 +32,23 @@ def prepare(config: Config, home: Path) -> Run:
     return run
 
 
-def open_session(run: Run) -> None:
-    """Log in, fetch instruments, announce the run.
+def open_session(run: Run, *, accept_amber: bool = False) -> None:
+    """Log in, fetch instruments (live: check that a person did both), announce the run.
 
     Raises:
-        ConfigError: live, where a person has to log in first.
+        ConfigError: live, and a check is not green.
     """
     from infra.eventlog import open_log
 
     if run.config.mode == "live":
-        raise ConfigError("live sessions need a login by a person, which this version does not have yet")
-    exchange = opening.enter(run)
+        live.require_ready(run.config, run.home, accept_amber=accept_amber, run_id=run.run_id)
+        auction = live.enter(run)
+    else:
+        exchange = opening.enter(run)
+        auction = opening.auction_stocks(exchange)
+        exchange.close()
     log = open_log(run)
-    opening.announce(run, log, opening.decision_parameters(run, exchange))
-    exchange.close()
+    opening.announce(run, log, opening.decision_parameters(run, auction))
     log.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot.cli import morning, sandbox
 from kitepilot.cli.options import (
+    AmberOption,
     ConfigOption,
     FeedOption,
     JsonOption,
@@ -124,13 +126,23 @@ def up(
     feed: FeedOption = None,
     speed: SpeedOption = None,
     log: LogOption = None,
+    accept_amber: AmberOption = False,
 ) -> None:
-    """Start the whole system in the background on a paper session, and leave it running."""
+    """Start the whole system in the background, and leave it running: on paper, or live.
+
+    Live (`mode: live`) trades today with the login and the instruments of the day, after the checks of
+    `kitepilot readiness`: red means no trading.
+    """
+    from kitepilot.cli import live
     from kitepilot.cli.background import bring_up
 
     with clear_errors():
         changes = {"session.date": session, "session.speed": speed, "market.feed": feed, "log.kind": log}
-        run = bring_up(chosen_config(config, **changes), home())
+        chosen = chosen_config(config, **changes)
+        if chosen.mode == "live":
+            chosen = live.dated(chosen, session, time.time_ns())
+            live.require_ready(chosen, home(), accept_amber=accept_amber)
+        run = bring_up(chosen, home())
     Console().print(f"{run.run_id} is up; `kitepilot status`, `kitepilot logs`, `kitepilot down`")
 
 
@@ -256,12 +268,12 @@ def prepare(config: ConfigOption = None) -> None:
 
 
 @app.command("open")
-def open_session() -> None:
+def open_session(accept_amber: AmberOption = False) -> None:
     """For containers, step 2: log in, fetch the instruments, announce the run to the decision flow."""
     from kitepilot.cli.containers import open_session as step
 
     with clear_errors():
-        step(current())
+        step(current(), accept_amber=accept_amber)
 
 
 @app.command()

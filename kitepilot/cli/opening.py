@@ -166,15 +166,22 @@ def enter(run: Run) -> Exchange:
     return Exchange(run.config)
 
 
-def decision_parameters(run: Run, exchange: Exchange) -> e.DecisionParameters:
-    """Instruments with their dated cutoffs, limits, sizing: all that a decision may depend on."""
+def auction_stocks(exchange: Exchange) -> frozenset[int]:
+    """Tokens of the sandbox's stocks with a closing auction."""
+    rows = exchange.get("/admin/instruments")
+    return frozenset(int(row["token"]) for row in rows if row["closing_auction"])
+
+
+def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
+    """Instruments with their dated cutoffs, limits, sizing: all that a decision may depend on.
+
+    `auction`: tokens of the stocks with a closing auction.
+    """
     session = calendar.session(date.fromisoformat(run.config.session.date))
-    auction = {int(row["token"]) for row in exchange.get("/admin/instruments") if row["closing_auction"]}
     listed = parse_instruments((run.folder / "instruments.csv").read_bytes())
     watched = tuple(i for i in listed if i.tradable or i.segment == INDICES)
     terms = tuple(
-        calendar.terms(session, instrument)
-        for instrument in with_closing_auction(watched, frozenset(auction))
+        calendar.terms(session, instrument) for instrument in with_closing_auction(watched, auction)
     )
     parameters = e.DecisionParameters(
         session_date=run.config.session.date,
@@ -203,11 +210,15 @@ def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:
     log.append("session", [e.encode(started, emitted_at=time.time_ns())])
 
 
-def start_trading(run: Run, supervisor: Supervisor, exchange: Exchange) -> None:
-    """Start the trading processes, consumers first; returns when every instrument is subscribed."""
+def start_trading(run: Run, supervisor: Supervisor) -> None:
+    """Start the trading processes, consumers first; returns when all work and the ticker is connected."""
     for process in table.TRADING:
         supervisor.launch(process)
     supervisor.await_ready(run, table.TRADING, timeout_s=120)
+
+
+def await_subscribed(run: Run, exchange: Exchange) -> None:
+    """Wait until the sandbox counts every instrument as subscribed. Raises `ConfigError` after 30 s."""
     wanted = len(run.parameters().instruments)
     deadline = time.monotonic() + 30
     while (seen := exchange.get("/admin/state")["subscribed_tokens"]) < wanted:

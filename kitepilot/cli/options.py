@@ -25,6 +25,9 @@ FeedOption = Annotated[
 SpeedOption = Annotated[
     str | None, typer.Option("--speed", help='Session seconds per second, or "max". Live pace is 1.')
 ]
+AmberOption = Annotated[
+    bool, typer.Option("--accept-amber", help="Live: start though a check is amber. Red is never accepted.")
+]
 LogOption = Annotated[str | None, typer.Option("--log", help="Event log: sqlite (embedded) or kafka.")]
 
 

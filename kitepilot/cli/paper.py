@@ -21,7 +21,7 @@ from kitepilot.cli.opening import Exchange
 from kitepilot.cli.seeding import ensure_models
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.cli.watch import Bar, Follower, StalledError, Watch, command, stderr_console
-from kitepilot.config import Config
+from kitepilot.config import Config, ConfigError
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
@@ -55,6 +55,10 @@ def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any
     Raises:
         ConfigError, SupervisionError, LogError, StalledError: cannot start or cannot go on; all is stopped.
     """
+    if config.mode == "live":
+        raise ConfigError(
+            "the configuration says `mode: live`: `kitepilot up` trades live, `paper` never does"
+        )
     console = stderr_console()
     say = _speaker(console)
     interrupt = Interrupt(say)
@@ -81,8 +85,9 @@ def _trade_day(run: Run, supervisor: Supervisor, console: Console, interrupt: In
     """Between the supervisor's start and its shutdown."""
     log = opening.start_stores(run, supervisor)
     exchange = opening.open_exchange(run, supervisor)
-    opening.announce(run, log, opening.decision_parameters(run, exchange))
-    opening.start_trading(run, supervisor, exchange)
+    opening.announce(run, log, opening.decision_parameters(run, opening.auction_stocks(exchange)))
+    opening.start_trading(run, supervisor)
+    opening.await_subscribed(run, exchange)
     day = Day(run, console, interrupt, Guard(run, supervisor))
     watch, interrupted, traded_s = day.follow(log, exchange)
     supervisor.stop_processes(PRODUCERS)

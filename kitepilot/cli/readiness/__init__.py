@@ -19,6 +19,7 @@ from kitepilot.cli import processes as table
 from kitepilot.cli.instruments import today
 from kitepilot.cli.readiness import books, judgement, measure
 from kitepilot.cli.readiness.judgement import GIB, Check, worst
+from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
 from kitepilot.market.calendar import CalendarError
@@ -27,9 +28,12 @@ from kitepilot.market.instruments import InstrumentsError
 __all__ = ["Check", "checks", "require", "show", "worst"]
 
 
-def checks(config: Config, home: Path) -> list[Check]:
-    """All checks, in the order a person would look at them; about as long as the slowest takes."""
-    morning = Morning(config, home, today(config))
+def checks(config: Config, home: Path, *, besides: str = "") -> list[Check]:
+    """All checks, in the order a person would look at them; about as long as the slowest takes.
+
+    `besides`: a run that is not over yet, so not the last one; without it the one that runs now, if any.
+    """
+    morning = Morning(config, home, today(config), besides or _running(home))
     questions: list[Callable[[], list[Check]]] = [
         morning.account,
         morning.egress,
@@ -43,13 +47,13 @@ def checks(config: Config, home: Path) -> list[Check]:
         return [check for found in pool.map(lambda ask: ask(), questions) for check in found]
 
 
-def require(config: Config, home: Path, *, accept_amber: bool) -> list[Check]:
+def require(config: Config, home: Path, *, accept_amber: bool, besides: str = "") -> list[Check]:
     """Red means no trading.
 
     Raises:
         ConfigError: a check is red, or amber and nobody has accepted that; names the first of them.
     """
-    found = checks(config, home)
+    found = checks(config, home, besides=besides)
     bad = [check for check in found if check.colour == "red"]
     if bad:
         raise ConfigError(f"no trading: {bad[0].name} is red: {bad[0].found}; {bad[0].remedy}{_more(bad)}")
@@ -81,6 +85,12 @@ _WORDS = {
 }
 
 
+def _running(home: Path) -> str:
+    supervisor = Supervisor(home)
+    folder = supervisor.run_folder() if supervisor.alive() else None
+    return folder.name if folder else ""
+
+
 def _more(of: list[Check]) -> str:
     return f" (and {len(of) - 1} more: `kitepilot readiness`)" if len(of) > 1 else ""
 
@@ -92,6 +102,7 @@ class Morning:
     config: Config
     home: Path
     day: date
+    besides: str
 
     def _session(self) -> Session:
         return sessions.held(self.home, self.config, time.time_ns())
@@ -101,7 +112,7 @@ class Morning:
         limit_s = self.config.readiness.clock_skew_ms / 1000
         ntp = measure.ntp_skew(self.config.readiness.ntp_server)
         floor = self.config.readiness.min_cash_rupees * 100
-        last = books.last_run(self.config, self.home)
+        last = books.last_run(self.config, self.home, self.besides)
         try:
             session = self._session()
         except SessionError as err:

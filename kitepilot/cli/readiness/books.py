@@ -21,15 +21,16 @@ from kitepilot.run import Run
 TIMEOUT_S = 3
 
 
-def last_run(config: Config, home: Path) -> LastRun | None:
-    """The newest run of this mode, as PostgreSQL has it; where that does not answer, as its folder has it."""
+def last_run(config: Config, home: Path, besides: str) -> LastRun | None:
+    """The newest run of this mode but `besides`, from PostgreSQL; where that is silent, from its folder."""
     try:
         with _connection(config, home) as db:
-            query = sa.select(runs.c.run_id, runs.c.result).where(runs.c.mode == config.mode)
+            query = sa.select(runs.c.run_id, runs.c.result)
+            query = query.where(runs.c.mode == config.mode, runs.c.run_id != besides)
             row = db.execute(query.order_by(runs.c.started_at.desc()).limit(1)).one_or_none()
             return None if row is None else _ended(str(row.run_id), row.result)
     except (PostgresError, sa.exc.SQLAlchemyError):
-        return _newest_folder(home, config.mode)
+        return _newest_folder(home, config.mode, besides)
 
 
 def postgres_trouble(config: Config, home: Path) -> str | None:
@@ -84,8 +85,9 @@ def _nowhere(config: Config, home: Path) -> Run:
     return Run("readiness", home / "runs" / "readiness", config)
 
 
-def _newest_folder(home: Path, mode: str) -> LastRun | None:
-    folders = sorted((home / "runs").glob(f"{mode}-*-*"), key=lambda path: path.stat().st_mtime)
+def _newest_folder(home: Path, mode: str, besides: str) -> LastRun | None:
+    known = [path for path in (home / "runs").glob(f"{mode}-*-*") if path.name != besides]
+    folders = sorted(known, key=lambda path: path.stat().st_mtime)
     if not folders:
         return None
     try:
