@@ -59,14 +59,14 @@ def minute_query(first: int, last: int) -> dict[str, str]:
     }
 
 
-def minute_candles(body: bytes, first: int, last: int) -> list[Candle]:
-    """The candles of a reply, in order.
+def minute_candles(body: bytes, first: int, last: int, max_bytes: int = MAX_REPLY_BYTES) -> list[Candle]:
+    """The candles of a reply, in order. Longer intervals than a minute begin in minutes too.
 
     Raises:
         CandleError: not Kite's shape; a price that is not whole paise, or not within low and high; a time
             that is no minute of the asked range, or out of order.
     """
-    if len(body) > MAX_REPLY_BYTES:
+    if len(body) > max_bytes:
         raise CandleError(f"a reply of {len(body)} bytes")
     try:
         rows = _reply.decode(body).data.candles
