@@ -46,11 +46,11 @@ class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `symbols` are what is watched and traded live; empty means every NSE stock that has futures.
     """
 
-    symbols: list[str] = msgspec.field(default_factory=list)
     feed: str = ""
     seed: int = 20261120
     instruments: int = 50
     updates_per_s: float = 1.5
+    symbols: list[str] = msgspec.field(default_factory=list)
 
 
 class KernelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -32,11 +32,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Egress:
-    """Where our requests come from. `by`: an echo service, or the local address of the route ("" unknown)."""
+    """Where our orders come from, always IPv4. `by`: an echo service, or the local address of the route."""
 
     ipv4: str = ""
     by: Literal["echo", "route", ""] = ""
-    ipv6: str = ""  # the address requests to the broker could leave by, when it is reachable over IPv6
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,6 @@ def judge_egress(registered: Sequence[str], seen: Egress) -> Check:
             f"orders would come from {address}, registered: {', '.join(map(str, sorted(known, key=str)))}",
             "use the registered line, or change the address in the developer console (once a week)",
         )
-    if seen.ipv6 and ipaddress.ip_address(seen.ipv6) not in known:
-        found = f"{address} is registered, but orders may leave by IPv6 ({seen.ipv6})"
-        return Check(name, "amber", found, "turn IPv6 off on this machine, or register that address")
     return Check(name, "green", f"{address} ({seen.by}) is registered")
 
 

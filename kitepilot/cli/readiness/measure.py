@@ -102,21 +102,20 @@ def ntp_skew(server: str) -> float | None:
 
 
 def egress(config: Config) -> Egress:
-    """Where our requests to the broker come from, as well as this machine can tell."""
-    host = urlsplit(config.broker.rest_url).hostname or ""
-    echoed = _echo(config.readiness.egress_echo_url)
-    ipv6 = _local_address(host, socket.AF_INET6)
+    """Where our orders come from, as well as this machine can tell. They leave over IPv4 alone."""
+    ours = config.broker.local_ipv4
+    echoed = _echo(config.readiness.egress_echo_url, ours)
     if echoed:
-        return Egress(echoed, "echo", ipv6)
-    local = _local_address(host, socket.AF_INET)
-    return Egress(local, "route" if local else "", ipv6)
+        return Egress(echoed, "echo")
+    local = _local_address(urlsplit(config.broker.rest_url).hostname or "", ours)
+    return Egress(local, "route") if local else Egress()
 
 
-def _echo(url: str) -> str:
+def _echo(url: str, ours: str) -> str:
     if not url:
         return ""
     try:
-        over_ipv4 = httpx.HTTPTransport(local_address="0.0.0.0")  # noqa: S104 any of our IPv4 addresses
+        over_ipv4 = httpx.HTTPTransport(local_address=ours)
         with httpx.Client(transport=over_ipv4, timeout=ECHO_TIMEOUT_S) as http:
             told = http.get(url).raise_for_status().text.strip()
         return str(ip_address(told)) if ip_address(told).version == 4 else ""
@@ -124,11 +123,12 @@ def _echo(url: str) -> str:
         return ""
 
 
-def _local_address(host: str, family: socket.AddressFamily) -> str:
-    """Our address on the route to `host`; "" without a route. Nothing is sent."""
+def _local_address(host: str, ours: str) -> str:
+    """Our address on the route to `host` from `ours`; "" without a route. Nothing is sent."""
     try:
-        found = socket.getaddrinfo(host, 443, family, socket.SOCK_DGRAM)
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        found = socket.getaddrinfo(host, 443, socket.AF_INET, socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((ours, 0))
             probe.connect(found[0][4])
             return str(probe.getsockname()[0])
     except OSError:
