@@ -81,6 +81,9 @@ chaos: bootstrap ## kill -9 every process in the middle of paper days, one by on
 storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
 	@$(BIN)/python benchmarks/storm.py
 
+faults: bootstrap ## Every fault of the sandbox against a real gateway: a table (some minutes; SEED= ONLY= QUICK=1)
+	@$(BIN)/python tests/faults/fault_table.py $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 

@@ -211,12 +211,16 @@ class FaultBoard:
         return None
 
     def standing(self, name: str) -> Armed | None:
-        """A fault that is a state, if it holds now. Asking counts as nothing."""
+        """A fault that is a state, if it holds now. Asking counts as a hit, but uses none up."""
         if self.quiet:
             return None
         self._turn()
-        found = (a for a in self._armed.values() if a.fault.name == name and not self._over(a))
-        return next(found, None)
+        for armed in self._armed.values():
+            if armed.fault.name == name and not self._over(armed):
+                armed.seen += 1
+                armed.hits += 1
+                return armed
+        return None
 
     def _turn(self) -> None:
         """Arm the steps whose time or order has come."""

@@ -236,7 +236,9 @@ async def _cut(scope: HTTPScope, receive: Receive) -> None:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close with RST, so that the peer sees a reset and not an orderly end."""
+    """Close with RST, so that the peer sees a reset and not an orderly end; nothing if it left already."""
+    if transport.is_closing():
+        return
     linger = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     transport.abort()

@@ -110,7 +110,8 @@ class Ticker:
 
     @property
     def sockets(self) -> int:
-        return len(self._subscribers)
+        """Open sockets; those a fault has silenced are gone for everybody but themselves."""
+        return sum(not subscriber.dead for subscriber in self._subscribers)
 
     @property
     def subscribed_tokens(self) -> int:

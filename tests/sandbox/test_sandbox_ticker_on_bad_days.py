@@ -1,4 +1,4 @@
-"""Sockets that die, close, lie or are refused: what a raw client sees, and how the two ticker clients cope."""
+"""Sockets that die, close, lie or are refused: what a raw client sees, how both ticker clients cope."""
 
 from __future__ import annotations
 
