@@ -12,6 +12,8 @@ from broker_adapter.sandbox.faulty_frames import POISON
 TROUBLES_AT_ONCE = 4  # five in a row open the breaker, and then it is the breaker that is tried
 #: Replies that say no, clearly: no trouble with the broker.
 REFUSALS = ("ip_refused", "no_ips", "day_cap", "too_many_requests")
+#: Strike every socket, and should change nothing for anybody.
+HARMLESS = ("poison_frame", "stale_tick")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Case:
 
     @property
     def alone(self) -> bool:
+        return self.everywhere and self.fault.name not in HARMLESS
+
+    @property
+    def everywhere(self) -> bool:
+        """It cannot be armed for one instrument."""
         return self.fault.place in ("socket", "handshake", "venue")
 
     @property

@@ -27,6 +27,7 @@ from kitepilot.events import Alarmed, ApprovedIntent, OrderJournaled, OrderStatu
 from kitepilot.topics import ORDERS, SESSION
 
 SETTLE_S = 60.0  # machine time for every order of a wave to end
+STRIKE_S = 20.0  # machine time for what comes by itself, such as a reconnect
 AFTERMATH_S = 15.0  # session time for updates that come late
 #: One case's orders: entries on both sides, an exit, and one that is not immediate-or-cancel.
 ORDERS_OF_A_CASE = (
@@ -76,6 +77,7 @@ def run_wave(floor: FaultyFloor, wave: list[Case], rounds: int, probability: flo
     in_turn = zip(*(row.intents for row in rows), strict=True)
     floor.send(*(intent for turn in in_turn for intent in turn))
     settled(floor, rows)
+    waited(lambda: all(floor.struck()[number] for number in numbers), STRIKE_S)
     for number, hits in floor.struck().items():
         if number in numbers:
             numbers[number].struck += hits
@@ -90,7 +92,7 @@ def run_wave(floor: FaultyFloor, wave: list[Case], rounds: int, probability: flo
 def arm(floor: FaultyFloor, row: Row, probability: float) -> Iterator[int]:
     """Put a case's fault in force, for its own instrument where it can be; gives the numbers."""
     case = row.case
-    symbol = "" if case.alone else row.intents[0].tradingsymbol
+    symbol = "" if case.everywhere else row.intents[0].tradingsymbol
     chance = probability if case.count is None and case.fault.once else 1.0
     if case.first:
         floor.arm(case.first)

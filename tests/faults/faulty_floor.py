@@ -29,7 +29,7 @@ from kitepilot.run import RUN_FOLDER_VARIABLE, Run
 from kitepilot.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
-SPEED = 10  # session seconds per second: eight seconds of silence at the broker are not waited for in full
+SPEED = 20  # session seconds per second: eight seconds of silence at the broker are not waited for in full
 INSTRUMENTS = 40
 NS_PER_S = 1_000_000_000
 
@@ -80,7 +80,7 @@ def waited(condition: Callable[[], Any], timeout_s: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.2)
     return True
 
 
