@@ -21,6 +21,7 @@ from broker_adapter.sandbox.book import Book
 from broker_adapter.sandbox.errors import bad_input, bad_order
 from broker_adapter.sandbox.floor import Floor
 from broker_adapter.sandbox.hours import NS_PER_MIN, Hours
+from broker_adapter.sandbox.input_log import Asked, CancelAsked, ModifyAsked, PlaceAsked
 from broker_adapter.sandbox.latency import Latency
 from broker_adapter.sandbox.market import Market, Packets
 from broker_adapter.sandbox.orders import (
@@ -40,7 +41,6 @@ from broker_adapter.sandbox.orders import (
     OrderRequest,
     Placed,
 )
-from broker_adapter.sandbox.requests import Asked, CancelAsked, ModifyAsked, PlaceAsked
 from broker_adapter.sandbox.rms import RiskDesk
 from broker_adapter.sandbox.square_off import ClosingAuction, SquareOff
 from kitepilot.market.calendar import Session

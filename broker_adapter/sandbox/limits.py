@@ -50,7 +50,7 @@ class RateLimiter:
     ) -> None:
         self._session_ns = session_ns
         self._machine_ns = machine_ns
-        self._save = save
+        self.save = save
         self._windows: dict[Scope, _Window] = {scope: _Window() for scope in PER_SECOND}
         self._placements = Placements()
 
@@ -89,13 +89,13 @@ class RateLimiter:
             raise KiteError(429, "NetworkException", "Maximum allowed order requests exceeded")
         counts.this_minute += 1
         counts.today += 1
-        self._save(self.saved())
+        self.save(self.saved())
 
     def count_more(self, orders: int) -> None:
         """One request became more orders than one (iceberg legs, slices): each counts for the day."""
         if orders:
             self._placements.today += orders
-            self._save(self.saved())
+            self.save(self.saved())
 
     def saved(self) -> bytes:
         """The counts that a restart must not forget; the seconds' windows are not among them."""

@@ -11,7 +11,6 @@ import socket
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
 
 import uvicorn
@@ -31,14 +30,17 @@ from broker_adapter.sandbox.feed.port import MarketFeed
 from broker_adapter.sandbox.latency import Latency
 from broker_adapter.sandbox.limits import RateLimiter
 from broker_adapter.sandbox.market import Market
-from broker_adapter.sandbox.player import Player, clock_frame, first_instant
+from broker_adapter.sandbox.memory import clock_of, open_memory, recall
+from broker_adapter.sandbox.player import Player, clock_frame, covering, first_instant
 from broker_adapter.sandbox.postbacks import Postbacks, posting
 from broker_adapter.sandbox.rest import Desk, build_rest
 from broker_adapter.sandbox.rms import RiskDesk
 from broker_adapter.sandbox.session_clock import SessionClock
 from broker_adapter.sandbox.ticker import Ticker
+from broker_adapter.sandbox.venue import Venue
 from kitepilot.config import Config, ConfigError, override
 from kitepilot.market import calendar
+from kitepilot.market.calendar import Session
 from kitepilot.run import Run
 
 API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
@@ -48,29 +50,16 @@ KEEP_ALIVE_S = 75  # longer than our clients pause: a POST must not meet a socke
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Venue:
-    """The sandbox's own settings, besides the run's configuration."""
-
-    api_secret: str
-    redirect_url: str = "http://127.0.0.1/kitepilot"
-    latency_mean_ms: float = 30.0
-    stale_after_s: int = 60
-    cash_rupees: int = 10_00_000
-    start_at_once: bool = False
-    start_from: str = ""  # HH:MM IST: with `start_at_once`, rush to it and be ready only then
-    single_session: bool = False
-    hard_sockets: int = 0  # refuse ticker connections above so many; 0 flags them only, as Kite does
-    sessions_back: int = 5
-    postback_url: str = ""
-
-
 def main(run: Run) -> int:
     """Entry point under the supervisor. Serves until SIGTERM, also after the session's end."""
     secret = os.environ.get(API_SECRET_VARIABLE, "")
     if not secret:
         raise ConfigError(f"${API_SECRET_VARIABLE} is not set: the sandbox shares it with whoever logs in")
-    venue = Venue(secret, postback_url=f"http://{run.config.api.host}:{run.config.api.port}/broker/postbacks")
+    venue = Venue(
+        secret,
+        state=run.folder / "exchange",
+        postback_url=f"http://{run.config.api.host}:{run.config.api.port}/broker/postbacks",
+    )
     return serve(run.config, venue, lambda: run.mark_ready("sandbox"))
 
 
@@ -97,16 +86,9 @@ async def run_sandbox(
     """Everything in the running loop until `stop` is set or a signal comes. Raises what the feed raises."""
     stopping = stop or asyncio.Event()
     session = calendar.session(date.fromisoformat(config.session.date), allow_special=True)
-    speed = config.session.speed
-    clock = SessionClock(
-        first_instant(feed, session), "max" if isinstance(speed, str) else speed, config.session.max_lead_s
-    )
-    market = Market(feed, venue.stale_after_s * 1_000_000_000)
-    seed = config.market.seed
-    book = Book(session.date, seed)
-    board = FaultBoard(session.date, clock.now, seed)
-    rms = RiskDesk(market, book, venue.cash_rupees * 100)
-    exchange = Exchange(market, session, book, Latency(venue.latency_mean_ms, seed), rms, clock.wake)
+    memory = open_memory(config, venue, feed)
+    clock = clock_of(config, first_instant(feed, session), memory)
+    exchange = build_exchange(config, venue, feed, session, clock.wake)
     accounts = Accounts(
         config.broker.api_key,
         venue.api_secret,
@@ -115,11 +97,16 @@ async def run_sandbox(
         clock.now,
         venue.single_session,
     )
-    ticker = Ticker(market, accounts.authorised, lambda: clock_frame(clock.played), board, venue.hard_sockets)
+    board = FaultBoard(session.date, clock.now, config.market.seed)
+    ticker = Ticker(
+        exchange.market, accounts.authorised, lambda: clock_frame(clock.played), board, venue.hard_sockets
+    )
     candles = CandleDesk(feed, session, lambda: clock.played, earlier_days(config), venue.sessions_back)
     desk = Desk(accounts, exchange, clock, RateLimiter(clock.now, time.monotonic_ns), candles)
+    slices, note = recall(memory, covering(feed, session), desk, ticker)
     postbacks = Postbacks(venue.postback_url, venue.api_secret)
-    player = Player(feed, session, clock, exchange, ticker, postbacks.after(FaultyUpdates(board).through))
+    told = postbacks.after(FaultyUpdates(board).through)
+    player = Player(slices, clock, exchange, ticker, told, note)
     rest = FaultyReplies(build_rest(desk), board, accounts.expire)
     admin = build_admin(Control(clock, exchange, ticker, board, feed.description, feed.depth))
     broker = config.broker
@@ -127,6 +114,8 @@ async def run_sandbox(
         sockets = [listen(url) for url in (broker.rest_url, broker.ticker_url, broker.admin_url)]
         for sock in sockets:
             stack.callback(sock.close)
+        if memory:
+            stack.callback(memory.close)
         await stack.enter_async_context(_http(rest, sockets[0]))
         await stack.enter_async_context(_http(admin, sockets[2]))
         await ticker.start(sockets[1])
@@ -135,6 +124,17 @@ async def run_sandbox(
         _stop_on_signals(stopping)
         opening = asyncio.create_task(_open_up(clock, session.date, venue, ready))
         await _until_stopped(player, stopping, opening)
+
+
+def build_exchange(
+    config: Config, venue: Venue, feed: MarketFeed, session: Session, arrived: Callable[[], None]
+) -> Exchange:
+    """A fresh exchange at the beginning of the session."""
+    market, seed = Market(feed, venue.stale_after_s * 1_000_000_000), config.market.seed
+    book = Book(session.date, seed)
+    rms = RiskDesk(market, book, venue.cash_rupees * 100, venue.no_mis_percent)
+    latency = Latency(venue.latency_mean_ms, seed, venue.latency_shares)
+    return Exchange(market, session, book, latency, rms, arrived, square_off=venue.square_off)
 
 
 def earlier_days(config: Config) -> Callable[[date], MarketFeed | None]:

@@ -14,6 +14,7 @@ from broker_adapter.sandbox import rows
 from broker_adapter.sandbox.exchange import Exchange
 from broker_adapter.sandbox.feed.port import SLICE_NS, MarketFeed, Slice
 from broker_adapter.sandbox.orders import Order
+from broker_adapter.sandbox.resume import plain
 from broker_adapter.sandbox.session_clock import SessionClock
 from broker_adapter.sandbox.ticker import Ticker
 from kitepilot.market.calendar import Session
@@ -53,23 +54,25 @@ def covering(feed: MarketFeed, session: Session) -> Iterator[Slice]:
 class Player:
     """Runs one session. Only it moves session time and only it advances the exchange.
 
-    `told` turns the exchange's updates into those the user hears of at a session time.
+    `told` turns the exchange's updates into those the user hears of at a session time; `played` is called
+    after each step, before anybody hears of what it brought.
     """
 
     def __init__(
         self,
-        feed: MarketFeed,
-        session: Session,
+        slices: Iterator[Slice],
         clock: SessionClock,
         exchange: Exchange,
         ticker: Ticker,
         told: Callable[[Sequence[Order], int], Sequence[Order]] = lambda updates, _: updates,
+        played: Callable[[], None] = lambda: None,
     ) -> None:
-        self._slices = covering(feed, session)
+        self._slices = slices
         self._clock = clock
         self._exchange = exchange
         self._ticker = ticker
         self._told = told
+        self._note_played = played
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
 
     async def run(self) -> None:
@@ -91,8 +94,7 @@ class Player:
 
     async def _play(self, piece: Slice) -> None:
         """One slice, in one step or several; its clock frame comes after everything before `until`."""
-        # numpy's concatenate and friends turn big-endian fields into native ones without a word
-        piece = piece._replace(packets=piece.packets.astype(PACKET_DTYPE, copy=False))
+        piece = plain(piece)
         played = 0
         while True:
             reached = await self._clock.step(piece.until, self._exchange.next_arrival)
@@ -101,11 +103,12 @@ class Player:
             packets = piece.packets[played:upto]
             updates = self._exchange.advance(packets, piece.sent_at[played:upto], reached)
             played = upto
+            for packet in piece.raw if over else ():
+                self._exchange.market.apply_raw(packet)
+            self._note_played()
             texts = [order_frame(order) for order in self._told(updates, reached)]
             if over:
                 texts.append(clock_frame(piece.until))
-                for packet in piece.raw:
-                    self._exchange.market.apply_raw(packet)
             await self._ticker.deliver(packets, piece.raw if over else (), texts)
             if over:
                 return

@@ -38,6 +38,7 @@ class SessionClock:
         self._machine_ns = machine_ns
         self._anchor = (machine_ns(), start_at)
         self._changed = asyncio.Event()
+        self.on_change: Callable[[], None] = lambda: None  # state or speed is another
 
     def now(self) -> int:
         """Session time: between what has been played and the end of the slice being played."""
@@ -56,10 +57,12 @@ class SessionClock:
             self.state = "running"
             self._hold()
             self._changed.set()
+            self.on_change()
 
     def close(self) -> None:
         """The day is over; time stands."""
         self.state = "closed"
+        self.on_change()
 
     def ack(self, session_ns: int) -> None:
         """The decisions have come this far. An older ack than the last changes nothing."""
@@ -74,6 +77,7 @@ class SessionClock:
         self.speed = speed
         self._hold()
         self._changed.set()
+        self.on_change()
 
     def wake(self) -> None:
         """Something is waiting to happen: a held clock looks again."""

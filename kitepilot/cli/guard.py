@@ -1,4 +1,4 @@
-"""What a running day cannot go on with: a process that gave up, an exchange that forgot, a full disk."""
+"""What a running day cannot go on with: a process that gave up, a full disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kitepilot.cli import processes as table
 from kitepilot.cli.supervise import SupervisionError, Supervisor, last_line
 from kitepilot.run import Run
 
@@ -39,12 +38,11 @@ class Guard:
         self._supervisor = supervisor
         self._monotonic = monotonic
         self._looked_at = float("-inf")
-        self._exchange = supervisor.state(table.SANDBOX.name).pid
 
     def __call__(self) -> None:
         """Raises:
         DiskFullError: the disk is nearly full; there is still room to flatten.
-        SupervisionError: a process gave up (its last words are quoted), or the exchange was restarted.
+        SupervisionError: a process gave up; its last words are quoted.
         """
         now = self._monotonic()
         if now - self._looked_at < LOOK_EVERY_S:
@@ -55,11 +53,6 @@ class Guard:
             if state.state == "FATAL":
                 raise SupervisionError(
                     f"{state.name} gave up after repeated restarts: {last_line(self._run, state.name)}"
-                )
-            if state.name == table.SANDBOX.name and state.pid != self._exchange:
-                raise SupervisionError(
-                    "the exchange ended in mid-session and its book is lost, so this day cannot be proved: "
-                    f"{last_line(self._run, state.name)}"
                 )
 
 

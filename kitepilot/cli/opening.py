@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from kitepilot.topics import TICKS, TOPICS
 API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
 INDICES = "INDICES"  # segment: watched, never traded
 KEPT_RUNS = 3
+RESTARTED_WITHIN_S = 180.0  # a large market plays its day again for longer than a minute
 SOURCE = "cli"
 
 
@@ -116,10 +118,15 @@ def record_run(run: Run) -> None:
 
 
 class Exchange:
-    """The sandbox exchange's admin port, as the command line uses it."""
+    """The sandbox exchange's admin port, as the command line uses it.
 
-    def __init__(self, config: Config) -> None:
+    An exchange that died is started again and plays its day again up to where it was: calls wait for that,
+    unless it is `gone` for good.
+    """
+
+    def __init__(self, config: Config, gone: Callable[[], bool] = lambda: True) -> None:
         self._http = httpx.Client(base_url=config.broker.admin_url, timeout=20.0)
+        self._gone = gone
 
     def get(self, path: str) -> Any:
         """Raises `SupervisionError` when the exchange does not answer or refuses."""
@@ -130,15 +137,21 @@ class Exchange:
         return self._ask("POST", path, json=body or {})
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
-        try:
-            reply = self._http.request(method, path, **request)
-            reply.raise_for_status()
-        except httpx.HTTPError as err:
-            raise SupervisionError(
-                f"the exchange at {self._http.base_url} does not answer {path} ({err}): "
-                "see `kitepilot logs sandbox`"
-            ) from err
-        return reply.json() if reply.content else None
+        deadline = time.monotonic() + RESTARTED_WITHIN_S
+        while True:
+            try:
+                reply = self._http.request(method, path, **request)
+                reply.raise_for_status()
+            except httpx.HTTPError as err:
+                away = isinstance(err, httpx.TransportError)
+                if away and time.monotonic() < deadline and not self._gone():
+                    time.sleep(0.1)
+                    continue
+                raise SupervisionError(
+                    f"the exchange at {self._http.base_url} does not answer {path} ({err}): "
+                    "see `kitepilot logs sandbox`"
+                ) from err
+            return reply.json() if reply.content else None
 
     def close(self) -> None:
         self._http.close()
@@ -153,17 +166,17 @@ def open_exchange(run: Run, supervisor: Supervisor) -> Exchange:
     """Start the sandbox and `enter` it."""
     supervisor.launch(table.SANDBOX)
     supervisor.await_ready(run, [table.SANDBOX], timeout_s=180)
-    return enter(run)
+    return enter(run, lambda: supervisor.gave_up(table.SANDBOX))
 
 
-def enter(run: Run) -> Exchange:
+def enter(run: Run, gone: Callable[[], bool] = lambda: True) -> Exchange:
     """Log in to the sandbox through its login page, fetch the day's instruments file."""
     from broker_adapter.kite.client import KiteBroker
     from broker_adapter.kite.session import login_to_sandbox
 
     login_to_sandbox(run, os.environ[API_SECRET_VARIABLE])
     (run.folder / "instruments.csv").write_bytes(KiteBroker(run).instruments())
-    return Exchange(run.config)
+    return Exchange(run.config, gone)
 
 
 def auction_stocks(exchange: Exchange) -> frozenset[int]:

@@ -75,6 +75,18 @@ def run(
     redirect_url: Annotated[
         str, typer.Option(help="Where a login sends the browser.")
     ] = "http://127.0.0.1/kitepilot",
+    no_mis_percent: Annotated[
+        int, typer.Option(help="Of a hundred stocks without derivatives, so many have no intraday trading.")
+    ] = 2,
+    square_off: Annotated[
+        bool, typer.Option(help="The broker closes open positions itself at its cutoff.")
+    ] = True,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder in which the book survives a restart; else memory only.")
+    ] = None,
+    fsync: Annotated[
+        bool, typer.Option(help="With --state: on the disk before an order is answered.")
+    ] = True,
     single_session: Annotated[
         bool, typer.Option("--single-session", help="A second login ends the first.")
     ] = False,
@@ -117,6 +129,10 @@ def run(
             latency_mean_ms=latency_ms,
             stale_after_s=stale_after_s,
             cash_rupees=cash_rupees,
+            no_mis_percent=no_mis_percent,
+            square_off=square_off,
+            state=state,
+            fsync=fsync,
             start_at_once=start or bool(start_from),
             start_from=start_from,
             single_session=single_session,

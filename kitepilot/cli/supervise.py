@@ -184,6 +184,13 @@ class Supervisor:
     def state(self, name: str) -> ProcessState:
         return _state(self._rpc().getProcessInfo(name))
 
+    def gave_up(self, process: Process) -> bool:
+        """Whether it will not be started again: it failed too often, was stopped, or nobody supervises."""
+        try:
+            return self.state(process.name).state not in ("STARTING", "RUNNING", "BACKOFF", "EXITED")
+        except (OSError, xmlrpc.client.Error):
+            return True
+
     def states(self) -> list[ProcessState]:
         """All processes, in start order."""
         return [_state(info) for info in sorted(self._rpc().getAllProcessInfo(), key=lambda i: i["pid"])]

@@ -140,8 +140,10 @@ class Follower:
         self._acked = account.event_at
 
     def _refresh(self) -> None:
+        asked = time.monotonic()
         state = self._exchange.get("/admin/state")
         now = time.monotonic()
+        self._moved_at += now - asked  # while an exchange that died plays its day again, nothing can move
         elapsed = now - self._state_at
         if self._state_at:
             self.watch.ticks_per_s = (state["ticks_sent"] - self.watch.ticks) / elapsed

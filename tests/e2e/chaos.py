@@ -22,7 +22,7 @@ from rich.table import Table
 from kitepilot.cli.report import ist_clock
 from kitepilot.cli.supervise import Supervisor
 
-VICTIMS = ("ingest", "market", "decisions", "gateway", "archive", "clickhouse", "postgres", "api")
+VICTIMS = ("sandbox", "ingest", "market", "decisions", "gateway", "archive", "clickhouse", "postgres", "api")
 FIRST_AT = OPEN_NS + HOUR_NS // 4
 LAST_AT = OPEN_NS + 6 * HOUR_NS  # 15:15, in the middle of the square-off
 RESTART_WITHIN_S = 60.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +24,23 @@ HANDLING = "kitepilot.handling"  # in a request's scope: what goes wrong with it
 MAX_ITEMS = 500
 
 
+async def in_memory() -> None:
+    """Nothing is kept, so there is nothing to wait for."""
+
+
 @dataclass
 class Desk:
-    """One per sandbox, kept in the app's state as `desk`."""
+    """One per sandbox, kept in the app's state as `desk`.
+
+    `settled` returns when what was asked so far would survive the machine: no order is answered before.
+    """
 
     accounts: Accounts
     exchange: Exchange
     clock: SessionClock
     limiter: RateLimiter
     candles: CandleDesk
+    settled: Callable[[], Awaitable[None]] = in_memory
 
 
 def desk_of(request: Call) -> Desk:

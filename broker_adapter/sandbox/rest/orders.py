@@ -17,6 +17,7 @@ async def place(request: Call) -> Reply:
     placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now(), handling)
     legs = int(form["iceberg_legs"]) if request.path_params["variety"] == "iceberg" else 1
     desk.limiter.count_more(max(legs, len(placed.children)) - 1)
+    await desk.settled()
     if not placed.children:
         return success({"order_id": placed.order_id})
     children = [rows.child_row(child) for child in placed.children]
@@ -26,15 +27,17 @@ async def place(request: Call) -> Reply:
 @put("/orders/{variety:str}/{order_id:str}", opt={"scope": "order"})
 async def modify(request: Call) -> Reply:
     desk, form = desk_of(request), await form_of(request)
-    return success(
-        {"order_id": desk.exchange.modify(request.path_params["order_id"], form, desk.clock.now())}
-    )
+    order_id = desk.exchange.modify(request.path_params["order_id"], form, desk.clock.now())
+    await desk.settled()
+    return success({"order_id": order_id})
 
 
 @delete("/orders/{variety:str}/{order_id:str}", status_code=200, opt={"scope": "order"})
 async def cancel(request: Call) -> Reply:
     desk = desk_of(request)
-    return success({"order_id": desk.exchange.cancel(request.path_params["order_id"], desk.clock.now())})
+    order_id = desk.exchange.cancel(request.path_params["order_id"], desk.clock.now())
+    await desk.settled()
+    return success({"order_id": order_id})
 
 
 @get("/orders")
