@@ -94,15 +94,15 @@ class CandleDesk:
         """
         minutes: list[Bar] = []
         async with self._reading:
-            for day in self._days(ist_date(first), ist_date(last)):
+            for day in self._days(ist_date(first), ist_date(last), weeks=MINUTES[interval] < 0):
                 minutes += await asyncio.to_thread(self._minutes_of, day, token)
         bars = fold(minutes, MINUTES[interval], self._session)
         if MINUTES[interval] <= 0:
             first = ist_ns(ist_date(first), "00:00")
         return [bar for bar in bars if first <= bar.opens_s * NS_PER_S <= last]
 
-    def _days(self, first: date, last: date) -> list[date]:
-        """Sessions in the range, oldest first, no further back than allowed."""
+    def _days(self, first: date, last: date, *, weeks: bool) -> list[date]:
+        """Sessions in the range (of whole weeks), oldest first, no further back than allowed."""
         days, day = [self._session.date], self._session.date
         for _ in range(self._sessions_back):
             before = calendar.previous_session(day)
@@ -110,8 +110,8 @@ class CandleDesk:
                 break
             day = before
             days.insert(0, day)
-        week = timedelta(days=6)  # a week's candle is made of the whole week
-        return [day for day in days if first - week <= day <= last + week]
+        margin = timedelta(days=6 if weeks else 0)  # a week's candle is made of the whole week
+        return [day for day in days if first - margin <= day <= last + margin]
 
     def _minutes_of(self, day: date, token: int) -> list[Bar]:
         if day == self._session.date:

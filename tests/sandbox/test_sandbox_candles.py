@@ -166,6 +166,14 @@ def test_earlier_sessions_come_from_their_own_feed_and_no_further_back_than_allo
     assert asked == [date(2026, 11, 18), date(2026, 11, 19)]  # played once
 
 
+def test_asking_for_today_plays_no_other_day():
+    asked = []
+    candles(desk_of(MORNING, earlier=asked.append))
+    assert asked == []
+    candles(desk_of(MORNING, earlier=asked.append), "week")
+    assert len(asked) == 4  # a week's candle is made of the whole week
+
+
 def test_a_recording_without_the_earlier_day_just_has_no_candles_of_it():
     desk = desk_of(MORNING)
     assert len(candles(desk, "day", first=calendar.ist_ns(DAY - timedelta(days=10), "00:00"))) == 1

@@ -89,7 +89,8 @@ def test_kite_s_node_client_trades_and_hears_of_it(environment, request):
     for name in ("package.json", "day.js"):
         shutil.copy(HERE / "sdk_node" / name, folder / name)
     if not (folder / "node_modules/kiteconnect/package.json").exists():
-        installed([npm, "install", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+        quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]
+        installed([npm, "install", *quietly], folder)
     said = day_of([node, "day.js"], folder, environment)
     an_order_s_day_came_out_right(said, "NODE00")
     assert said["ltp"] == ["NSE:INFY", "NSE:NIFTY 50"]
