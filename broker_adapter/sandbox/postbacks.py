@@ -55,6 +55,7 @@ class Postbacks:
         self._timeout_s = timeout_s
         self._waiting: deque[bytes] = deque()
         self._more = asyncio.Event()
+        self._away = False
         self.posted = self.failed = self.dropped = 0
 
     def tell(self, orders: Iterable[Order]) -> None:
@@ -97,9 +98,12 @@ class Postbacks:
             reply.raise_for_status()
         except (httpx.HTTPError, TimeoutError) as err:
             self.failed += 1
-            log.warning("postback to %s was not taken: %r", self._url, err)
+            if not self._away:  # once for a receiver that stays away, not once for every order of the day
+                log.warning("postbacks to %s are not taken: %r", self._url, err)
+            self._away = True
         else:
             self.posted += 1
+            self._away = False
 
 
 @contextlib.asynccontextmanager
