@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import deque
 from enum import StrEnum
 
 from broker_adapter.gateway.books import BrokerView
@@ -16,6 +17,7 @@ from broker_adapter.gateway.findings import Findings, alarm
 from broker_adapter.gateway.foreign import SOURCE, ForeignDesk
 from broker_adapter.gateway.reconcile import Verdict, compare, outcome, standing, verdict
 from broker_adapter.gateway.truth import OrderTruthFinder
+from broker_adapter.kite.breaker import BreakerState
 from broker_adapter.kite.client import BrokerReadError
 from broker_adapter.kite.clock import SECOND_NS, SessionClock
 from broker_adapter.kite.parse import RowError
@@ -28,6 +30,12 @@ LEAST_GAP_S = 2.0  # of machine time: a fast session has a minute many times a s
 LOOKS = 5  # a difference must stand in each of them
 LOOK_GAP_S = 0.5  # of machine time, or a second of the session's if that is sooner
 TRADE_READS = 3  # at most, to find two that are equal
+
+
+BREAKER_POLL_S = 0.2
+BREAKER_CHANGES = 1_000  # kept at most
+
+BreakerChange = tuple[str, BreakerState, BreakerState, str]  # name, before, after, reason
 
 
 class Occasion(StrEnum):
@@ -85,6 +93,14 @@ class AccountWatch:
         sys.stderr.write(f"gateway: {kind} {subject}: {detail}\n")
         now = self._clock.now()
         await self._findings.tell([alarm(self._run_id, now, kind, subject, detail, halts=halts)])
+
+    async def follow_breakers(self, changes: deque[BreakerChange]) -> None:
+        """Raise an alarm for each change that other threads append. Ends by cancellation."""
+        while True:
+            while changes:
+                name, before, after, reason = changes.popleft()
+                await self.alarm("breaker", name, f"{before} to {after}: {reason}", halts=False)
+            await asyncio.sleep(BREAKER_POLL_S)
 
     def ask_broker(self) -> None:
         """An exit finds nobody: reconcile now."""

@@ -10,13 +10,14 @@ import asyncio
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import psycopg
 import uvloop
 
 from broker_adapter.gateway import postbacks, slicing
-from broker_adapter.gateway.account_watch import AccountWatch, Occasion
+from broker_adapter.gateway.account_watch import BREAKER_CHANGES, AccountWatch, BreakerChange, Occasion
 from broker_adapter.gateway.desk import Change, Desk
 from broker_adapter.gateway.findings import Findings, FindingsBook
 from broker_adapter.gateway.journal import Journal, JournalError
@@ -50,7 +51,14 @@ LAST_LOOKS_S = 4.0
 class Gateway:
     """One run's way to the broker. `serve` is its whole life."""
 
-    def __init__(self, run: Run, log: EventLog, journal: Journal, broker: Broker) -> None:
+    def __init__(
+        self,
+        run: Run,
+        log: EventLog,
+        journal: Journal,
+        broker: Broker,
+        changes: deque[BreakerChange] | None = None,
+    ) -> None:
         self._run = run
         self._log = log
         self._journal = journal
@@ -64,6 +72,7 @@ class Gateway:
         self._findings = Findings(FindingsBook(database_url(run), run.run_id), log)
         self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock)
         self._truth.account = self._watch
+        self._breaker_changes = changes if changes is not None else deque(maxlen=BREAKER_CHANGES)
         self._ticker = Ticker(
             settings.ticker_url,
             settings.api_key,
@@ -112,6 +121,7 @@ class Gateway:
             asyncio.create_task(self._truth.run()),
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(postbacks.follow(self._log, self._truth.heard)),
+            asyncio.create_task(self._watch.follow_breakers(self._breaker_changes)),
         ]
         self._ready = True
         try:
@@ -255,11 +265,13 @@ def _raise_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
             task.result()
 
 
-async def serve(run: Run, log: EventLog, journal: Journal, broker: Broker) -> None:
+async def serve(
+    run: Run, log: EventLog, journal: Journal, broker: Broker, changes: deque[BreakerChange]
+) -> None:
     """The gateway until SIGTERM."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await Gateway(run, log, journal, broker).serve(stopping)
+    await Gateway(run, log, journal, broker, changes).serve(stopping)
 
 
 def main(run: Run) -> int:
@@ -271,10 +283,11 @@ def main(run: Run) -> int:
         book.begin_run(engine, run)
         engine.dispose()
         log = open_log(run)
-        broker = KiteBroker(run)
+        changes: deque[BreakerChange] = deque(maxlen=BREAKER_CHANGES)
+        broker = KiteBroker(run, lambda *change: changes.append(change))
         broker.open()
         try:
-            uvloop.run(serve(run, log, journal, broker))
+            uvloop.run(serve(run, log, journal, broker, changes))
         finally:
             log.close()
             journal.close()

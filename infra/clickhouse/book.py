@@ -53,16 +53,33 @@ def orders(run: Run) -> dict[str, str]:
     return {str(order): str(intent) for order, intent in _rows(run, query)}
 
 
+def foreign_orders(run: Run) -> set[str]:
+    """Broker's ids of the orders that are not ours."""
+    query = (
+        "SELECT DISTINCT JSONExtractString(detail, 'order_id') FROM events "
+        "WHERE run_id = {run:String} AND kind = 'foreign_order_updated'"
+    )
+    return {str(order) for (order,) in _rows(run, query)}
+
+
+def orders_by_broker(run: Run) -> set[str]:
+    """Those that the broker placed itself."""
+    query = "SELECT DISTINCT order_id FROM foreign_fills WHERE run_id = {run:String} AND by_broker"
+    return {str(order) for (order,) in _rows(run, query)}
+
+
 def fills(run: Run) -> Iterator[dict[str, Any]]:
-    """One dict per fill row: order_id, trade_id, token, side, quantity, price_paise, at (exchange time, ns).
+    """One dict per intraday fill of the account, ours and foreign: order_id, trade_id, token, side, quantity,
+    price_paise, at (exchange time, ns).
 
     Rows are given as they are stored; a fill stored twice is given twice.
     """
-    query = (
-        "SELECT order_id, trade_id, token, side, quantity, price_paise, "
-        "toUnixTimestamp64Nano(filled_at) AS at FROM fills WHERE run_id = {run:String} "
-        "ORDER BY at, order_id, trade_id"
+    columns = "order_id, trade_id, token, side, quantity, price_paise, toUnixTimestamp64Nano(filled_at) AS at"
+    both = " UNION ALL ".join(
+        f"SELECT {columns} FROM {table} WHERE run_id = {{run:String}}"  # noqa: S608
+        for table in ("fills", "foreign_fills")
     )
+    query = f"SELECT * FROM ({both}) ORDER BY at, order_id, trade_id"  # noqa: S608
     for order_id, trade_id, token, side, quantity, price_paise, at in _rows(run, query):
         yield {
             "order_id": str(order_id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -38,16 +38,19 @@ class Totals:
     realised_paise: int
     charges_paise: int
     open_positions: int
+    foreign_fills: int  # among `fills`: of orders that are not ours
 
 
 @dataclass
 class Book:
-    """Orders by broker id (value: intent id) and fills by (order, trade)."""
+    """The account's orders by broker id (value: intent id, "" for one that is not ours), and its intraday
+    fills by (order, trade). `by_broker`: orders the broker placed itself, and bills for."""
 
     name: str
     intents: int | None = None
     orders: dict[str, str] = field(default_factory=dict)
     fills: dict[tuple[str, str], Fill] = field(default_factory=dict)
+    by_broker: set[str] = field(default_factory=set)
 
     def add(self, fill: Fill) -> None:
         self.fills[(fill.order_id, fill.trade_id)] = fill
@@ -69,8 +72,9 @@ class Book:
             sold=sum(p.sold_quantity for p in positions),
             turnover_paise=sum(p.bought_paise + p.sold_paise for p in positions),
             realised_paise=sum(p.realised_paise for p in positions),
-            charges_paise=charges_for(executed(self.fills.values()), on).total_paise,
+            charges_paise=charges_for(executed(self.fills.values(), self.by_broker), on).total_paise,
             open_positions=sum(not p.flat for p in positions),
+            foreign_fills=sum(not self.orders.get(fill.order_id) for fill in self.fills.values()),
         )
 
 
@@ -79,7 +83,7 @@ def in_order(fills: Iterable[Fill]) -> list[Fill]:
     return sorted(fills, key=lambda f: (f.at, f.order_id, f.trade_id))
 
 
-def executed(fills: Iterable[Fill]) -> list[ExecutedOrder]:
+def executed(fills: Iterable[Fill], by_broker: Container[str] = ()) -> list[ExecutedOrder]:
     """All fills of an order together: brokerage is capped per order."""
     orders: dict[str, list[Fill]] = defaultdict(list)
     for fill in fills:
@@ -90,6 +94,7 @@ def executed(fills: Iterable[Fill]) -> list[ExecutedOrder]:
             quantity=sum(f.quantity for f in group),
             notional_paise=sum(f.quantity * f.price_paise for f in group),
             token=group[0].token,
+            auto_square_off=group[0].order_id in by_broker,
         )
         for group in orders.values()
     ]

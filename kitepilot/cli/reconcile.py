@@ -1,14 +1,15 @@
 """The proof at the end of a day: exchange, PostgreSQL, the decision fold and ClickHouse say the same.
 
-Books are built independently (the exchange's own rows, the gateway's journal, a fresh fold of the
-`session` log, the archive) and laid side by side: counts, shares, turnover, realised P&L and charges to
-the paisa, then fill by fill. The archive's rows are counted against the log's offsets, so a lost message
-shows. The first difference is named.
+Books of the account, with what others traded on it, are built independently (the exchange's own rows, the
+gateway's journal, a fresh fold of the `session` log, the archive) and laid side by side: counts, shares,
+turnover, realised P&L and charges to the paisa, then fill by fill. The archive's rows are counted against the
+log's offsets, so a lost message shows. The first difference is named.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -31,6 +32,7 @@ TITLES = {
     "intents": "intents",
     "orders": "broker orders",
     "fills": "fills",
+    "foreign_fills": "  not ours",
     "bought": "shares bought",
     "sold": "shares sold",
     "turnover_paise": "turnover ₹",
@@ -38,6 +40,11 @@ TITLES = {
     "charges_paise": "charges ₹",
     "open_positions": "open positions",
 }
+
+
+INTRADAY = "MIS"
+_FILLS = "select order_id, trade_id, token, side, quantity, price_paise, traded_at_ns from"
+_OF_RUN = "where run_id = :run"
 
 
 @dataclass
@@ -95,7 +102,7 @@ def prove(run: Run, log: EventLog, exchange: Exchange, open_after_cutoff: list[s
         columns=[venue.totals(on), journal.totals(on), fold_totals(run, log), archive.totals(on)],
     )
     _compare(proof, venue, journal, archive)
-    _links(run, proof, venue)
+    _links(run, proof, venue, journal)
     _messages(run, log, proof)
     proof.differences += [f"positions held after the cutoff: {found}" for found in open_after_cutoff]
     return proof
@@ -115,12 +122,16 @@ def _compare(proof: Proof, venue: Book, journal: Book, archive: Book) -> None:
 
 
 def exchange_book(rows: dict[str, Any]) -> Book:
-    """The sandbox's own book. Orders whose tag is not ours keep an empty intent."""
+    """The sandbox's own book. Orders whose tag is not ours keep an empty intent; other products stay out."""
     book = Book("exchange")
     for order in rows["orders"]:
         ours = parse_tag(order["tag"] or "")
         book.orders[order["order_id"]] = ours[0] if ours else ""
+        if order["placed_by"] != order["account_id"]:
+            book.by_broker.add(order["order_id"])
     for trade in rows["trades"]:
+        if trade["product"] != INTRADAY:
+            continue
         book.add(
             Fill(
                 order_id=trade["order_id"],
@@ -144,7 +155,13 @@ def journal_book(run: Run) -> Book:
         book.intents = db.execute(text("select count(*) from intents where run_id = :run"), who).scalar_one()
         orders = text("select order_id, intent_id from orders where run_id = :run and order_id <> ''")
         book.orders = {row.order_id: row.intent_id for row in db.execute(orders, who)}
-        for row in db.execute(text("select * from fills where run_id = :run"), who):
+        for row in db.execute(text("select * from foreign_orders where run_id = :run"), who):
+            book.orders[row.order_id] = ""
+            if row.by_broker:
+                book.by_broker.add(row.order_id)
+        for row in db.execute(
+            text(f"{_FILLS} fills {_OF_RUN} union all {_FILLS} foreign_fills {_OF_RUN}"), who
+        ):
             book.add(
                 Fill(
                     row.order_id,
@@ -166,7 +183,8 @@ def archive_book(run: Run) -> Book:
 
     book = Book("ClickHouse")
     book.intents = archive.count_intents(run)
-    book.orders = archive.orders(run)
+    book.orders = dict.fromkeys(archive.foreign_orders(run), "") | archive.orders(run)
+    book.by_broker = archive.orders_by_broker(run)
     for row in archive.fills(run):
         book.add(Fill(**row))
     return book
@@ -181,23 +199,28 @@ def fold_totals(run: Run, log: EventLog) -> Totals:
     tape = Tape(log, SESSION.name, start, log.end_offset(SESSION.name), decode=admit)
     state, _ = fold_all(admitted(tape.values()))
     if state is None:
-        return Totals(0, None, 0, 0, 0, 0, 0, 0, 0)
+        return Totals(0, None, 0, 0, 0, 0, 0, 0, 0, 0)
     s = summary(state)
+    traded = (*s.instruments, *s.owners)
+    net: Counter[int] = Counter()
+    for each in traded:
+        net[each.token] += each.quantity
     return Totals(
         intents=s.orders,
         orders=None,
-        fills=s.fills,
-        bought=sum(i.bought_quantity for i in s.instruments),
-        sold=sum(i.sold_quantity for i in s.instruments),
-        turnover_paise=sum(i.bought_paise + i.sold_paise for i in s.instruments),
-        realised_paise=s.realised_paise,
-        charges_paise=s.charges_paise,
-        open_positions=s.open_positions,
+        fills=s.fills + s.foreign_fills,
+        bought=sum(i.bought_quantity for i in traded),
+        sold=sum(i.sold_quantity for i in traded),
+        turnover_paise=sum(i.bought_paise + i.sold_paise for i in traded),
+        realised_paise=sum(i.realised_paise for i in traded),
+        charges_paise=s.account_charges_paise,
+        open_positions=sum(quantity != 0 for quantity in net.values()),
+        foreign_fills=s.foreign_fills,
     )
 
 
-def _links(run: Run, proof: Proof, venue: Book) -> None:
-    """Every order has an intent, a run and a config hash, in the journal; and every tag is one of ours."""
+def _links(run: Run, proof: Proof, venue: Book, journal: Book) -> None:
+    """Every order has an intent, a run and a config hash in the journal, or was adopted as not ours."""
     engine = create_engine(_database_url(run))
     query = text(
         "select count(*) from orders o "
@@ -208,11 +231,12 @@ def _links(run: Run, proof: Proof, venue: Book) -> None:
     with engine.connect() as db:
         unlinked = db.execute(query, {"run": run.run_id}).scalar_one()
     engine.dispose()
-    strangers = sum(not intent for intent in venue.orders.values())
+    strangers = sum(not intent and name not in journal.orders for name, intent in venue.orders.items())
     proof.unlinked_orders = unlinked + strangers
     if proof.unlinked_orders:
         proof.differences.append(
-            f"{unlinked} orders lack an intent, a run or its config; {strangers} carry no tag of ours"
+            f"{unlinked} orders lack an intent, a run or its config; "
+            f"{strangers} carry no tag of ours and were not adopted"
         )
 
 

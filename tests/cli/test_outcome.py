@@ -9,7 +9,7 @@ from kitepilot.cli.reconcile import Proof, Totals
 
 
 def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
-    totals = Totals(208, 208, 257, 16_156, 16_156, 1_193_171_745, -361_093, 634_098, 0)
+    totals = Totals(208, 208, 257, 16_156, 16_156, 1_193_171_745, -361_093, 634_098, 0, 0)
     proof = Proof(["exchange", "PostgreSQL", "decisions", "ClickHouse"], [totals] * 4)
     result = {
         "run_id": "paper-20261120-0001",

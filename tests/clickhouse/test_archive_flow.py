@@ -109,7 +109,10 @@ def test_every_kind_of_message_becomes_rows_that_say_the_same(run: Run) -> None:
     archive.flush()
 
     assert counts(run) == expected(3)
-    fill = next(book.fills(run))
+    fills = {each["order_id"]: each for each in book.fills(run)}
+    assert fills["f0"]["quantity"] == 5 and book.foreign_orders(run) == {"f0", "f1", "f2"}
+    assert book.orders_by_broker(run) == set()
+    fill = fills["o0"]
     assert (fill["order_id"], fill["quantity"], fill["price_paise"]) == ("o0", 10, 150_005)
     assert fill["at"] % SECOND == 123_456_789
     assert book.quantities(run) == {408065: (20, 10)}

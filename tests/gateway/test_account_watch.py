@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,9 @@ import sqlalchemy as sa
 from test_gateway_trades import ended, gateway, until
 from trading_floor import Floor
 
-from broker_adapter.kite.client import KiteBroker
+from broker_adapter.gateway.account_watch import BreakerChange
+from broker_adapter.kite.breaker import TRIPS_AFTER
+from broker_adapter.kite.client import BrokerReadError, KiteBroker
 from broker_adapter.kite.session import KITE_VERSION, load
 from infra.postgres import book
 from infra.postgres.tables import foreign_orders, reconciliations
@@ -121,3 +124,31 @@ async def test_an_exit_that_finds_nobody_asks_the_broker_at_once(floor: Floor) -
     async with gateway(floor):
         floor.send(intent)
         await until(lambda: "exit_ladder" in {e.occasion for e in told(floor, Reconciled)})
+
+
+class RefusingBroker(WatchedBroker):
+    """Nobody answers reads for a while; the breaker is the real one."""
+
+    down = False
+
+    def orders(self) -> Any:
+        if self.down:
+            for _ in range(TRIPS_AFTER):
+                self._reads.trouble("nobody answers")
+            raise BrokerReadError("orders: nobody answers")
+        return super().orders()
+
+
+async def test_a_broker_that_does_not_answer_is_an_alarm_and_the_gateway_goes_on(floor: Floor) -> None:
+    changes: deque[BreakerChange] = deque(maxlen=10)
+    broker = RefusingBroker(floor.run, lambda *change: changes.append(change))
+    intent = floor.intent(purpose=Purpose.EXIT)
+    async with gateway(floor, broker, changes):
+        broker.down = True
+        await until(lambda: "breaker" in {e.kind for e in told(floor, Alarmed)})
+        broker.down = False
+        floor.send(intent)
+        await until(ended(floor, intent))
+    alarm = next(e for e in told(floor, Alarmed) if e.kind == "breaker")
+    assert (alarm.subject, alarm.halts) == ("kite.reads", False)
+    assert alarm.detail == "closed to open: nobody answers"

@@ -9,12 +9,14 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
 from trading_floor import Floor, await_true
 
+from broker_adapter.gateway.account_watch import BreakerChange
 from broker_adapter.gateway.journal import Journal
 from broker_adapter.gateway.main import Gateway, main
 from broker_adapter.kite.client import KiteBroker
@@ -38,12 +40,14 @@ pytestmark = pytest.mark.stack
 
 
 @contextlib.asynccontextmanager
-async def gateway(floor: Floor, broker: Broker | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    floor: Floor, broker: Broker | None = None, changes: deque[BreakerChange] | None = None
+) -> AsyncIterator[Gateway]:
     engine = book.engine_of(floor.run.config.storage.database_url)
     book.begin_run(engine, floor.run)
     engine.dispose()
     journal = Journal(floor.run.config.storage.database_url, floor.run.run_id)
-    house = Gateway(floor.run, floor.log, journal, broker or KiteBroker(floor.run))
+    house = Gateway(floor.run, floor.log, journal, broker or KiteBroker(floor.run), changes)
     stopping = asyncio.Event()
     serving = asyncio.create_task(house.serve(stopping))
     try:

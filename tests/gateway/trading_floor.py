@@ -99,7 +99,7 @@ def exchange() -> Iterator[Exchange]:
             return False
 
     try:
-        await_true(in_session, 60)
+        await_true(in_session, 180)
         venue.post("/admin/speed", {"speed": 5})
         yield venue
     finally:
