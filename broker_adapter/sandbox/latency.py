@@ -36,6 +36,6 @@ class Latency:
         mu = math.log(self.mean_ms) - LATENCY_SIGMA**2 / 2
         whole = min(int(draw.lognormvariate(mu, LATENCY_SIGMA) * NS_PER_MS), MAX_LATENCY_NS)
         weights = list(itertools.accumulate(share * draw.uniform(0.75, 1.25) for share in self.shares))
-        if not weights[-1]:
+        if not weights[-1]:  # no weight anywhere: all of it in the first state
             return whole, whole, whole
         return int(whole * weights[0] / weights[-1]), int(whole * weights[1] / weights[-1]), whole

@@ -15,8 +15,6 @@ BPS = 10_000
 LEAST_MARGIN_BPS = 2_000
 #: What some stocks without derivatives ask for instead (four times, two and a half times): modelled.
 HIGHER_MARGINS_BPS = (2_500, 4_000)
-#: The broker's square-off costs this per executed order, before GST (support article, seen 2026).
-SQUARE_OFF_PAISE = 50_00
 
 
 class RiskDesk:
@@ -77,10 +75,6 @@ class RiskDesk:
         return sum(
             tally.pnl_paise(self._market.last_paise(token)) for token, tally in self._book.tallies.items()
         )
-
-    def square_off_charge_paise(self, order: Order) -> int:
-        """What the broker takes for having closed a position itself, before GST; 0 for any other order."""
-        return SQUARE_OFF_PAISE if order.by_broker and order.filled_quantity else 0
 
     def grows(self, request: OrderRequest) -> bool:
         """Whether an order could open or enlarge a position."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker_adapter.sandbox.feed.port import MarketFeed
-from kitepilot.config import Config
+from kitepilot.config import Config, ConfigError
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class Venue:
     hard_sockets: int = 0
     sessions_back: int = 5
     postback_url: str = ""
+
+    def __post_init__(self) -> None:
+        if min(self.latency_mean_ms, *self.latency_shares) < 0:
+            raise ConfigError("the sandbox's latency and its shares must be 0 or more")
 
     def terms(self, config: Config, feed: MarketFeed) -> dict[str, str]:
         """Everything that the outcome of the same requests depends on, by name."""

@@ -70,6 +70,10 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of the market, latencies, ids and faults.")] = None,
     instruments: Annotated[int | None, typer.Option(help="Size of the synthetic market.")] = None,
     latency_ms: Annotated[float, typer.Option(help="Mean time of an order to the exchange.")] = 30.0,
+    latency_shares: Annotated[
+        tuple[float, float, float],
+        typer.Option(help="How that time is shared between received, validation pending, open pending."),
+    ] = (0.2, 0.2, 0.6),
     stale_after_s: Annotated[int, typer.Option(help="Without a packet for so long nothing trades.")] = 60,
     cash_rupees: Annotated[int, typer.Option(help="Opening cash of the account.")] = 1_000_000,
     redirect_url: Annotated[
@@ -127,6 +131,7 @@ def run(
             api_secret=os.environ.get(exchange.API_SECRET_VARIABLE, API_SECRET),
             redirect_url=redirect_url,
             latency_mean_ms=latency_ms,
+            latency_shares=latency_shares,
             stale_after_s=stale_after_s,
             cash_rupees=cash_rupees,
             no_mis_percent=no_mis_percent,

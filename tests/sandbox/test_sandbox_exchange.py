@@ -169,13 +169,19 @@ orders = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(orders, st.lists(st.integers(-4, 4), min_size=1, max_size=25), st.integers(0, 1000), st.data())
+@given(
+    orders,
+    st.lists(st.tuples(st.integers(-4, 4), st.integers(0, 400)), min_size=1, max_size=25),
+    st.integers(0, 1000),
+    st.data(),
+)
 def test_the_book_adds_up_and_does_not_depend_on_how_time_was_cut(wishes, moves, seed, data):
     """Fills never exceed orders or limits, the tally equals the trades, and any cutting of time agrees."""
-    rows, at = [], []
-    for number, move in enumerate(moves):
-        middle = 500_00 + move * 5
+    rows, at, volume = [], [], 1_000
+    for number, (move, traded) in enumerate(moves):
+        middle, volume = 500_00 + move * 5, volume + traded
         rows.append(packet(ALPHA, middle, [(middle - 5, 80)], [(middle + 5, 80)]))
+        rows[-1]["volume"] = volume
         at.append(OPEN + number * 2 * S)
     packets = np.concatenate(rows).astype(PACKET_DTYPE)
     sent_at = np.array(at)
