@@ -141,6 +141,32 @@ def _account(folder: Path | None) -> dict[str, Any]:
         return {"api": "does not answer yet"}
 
 
+BROKER_KEYS = ("foreign_orders", "reconciliation", "alarms")
+
+
+def broker_lines(account: dict[str, Any]) -> list[str]:
+    """What the gateway found at the broker, a line each: the last reconciliation, foreign orders, alarms."""
+    lines = []
+    if last := account.get("reconciliation"):
+        lines.append(
+            f"broker reconciled ({last['occasion']}): {last['verdict']}, {last['orders']} orders, "
+            f"{last['trades']} trades, {last['positions']} positions"
+        )
+        lines += [
+            f"  {each['rule']} {each['subject']}: ours {each['ours']}, broker {each['theirs']}"
+            for each in last["differences"]
+        ]
+    for order in account.get("foreign_orders", []):
+        lines.append(
+            f"not ours: {order['side']} {order['filled_quantity']} of {order['quantity']} "
+            f"{order['tradingsymbol']} {order['product']}, {order['venue_status']}, order {order['order_id']}"
+        )
+    for alarm in account.get("alarms", []):
+        halts = " (halts)" if alarm["halts"] else ""
+        lines.append(f"alarm{halts}: {alarm['kind']} {alarm['subject']}: {alarm['detail']}")
+    return lines
+
+
 def last_lines(home: Path, process: str, lines: int) -> Iterator[tuple[str, str]]:
     """(process, its last lines) of the newest run.
 

@@ -171,6 +171,7 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def _print_status(found: dict[str, Any]) -> None:
+    from kitepilot.cli.background import BROKER_KEYS, broker_lines
     from kitepilot.cli.feed import feed_line
 
     console = Console()
@@ -186,7 +187,10 @@ def _print_status(found: dict[str, Any]) -> None:
     console.print(table)
     console.print(f"feed: {feed_line(found['feed'])}", highlight=False)
     for key, value in found["account"].items():
-        console.print(f"{key}: {value}", highlight=False)
+        if key not in BROKER_KEYS:
+            console.print(f"{key}: {value}", highlight=False)
+    for line in broker_lines(found["account"]):
+        console.print(line, highlight=False, markup=False)
 
 
 @app.command()

@@ -25,10 +25,12 @@ from kitepilot.orders.permission import permitted
 from kitepilot.orders.positions import FLAT, Position, apply_fill
 from kitepilot.ports import EventLog
 from kitepilot.risk.admission import admit
+from kitepilot.risk.foreign import split
 from kitepilot.run import Run
 from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, SESSION
 
 NS_PER_MS = 1e6
+ALARMS_SHOWN = 50
 #: Topics that no flow decides from: what cannot be read there is found, and kept, by the archive alone.
 ARCHIVE_READS_ALONE = (DECISIONS, BARS, FEATURES, ORDERS, DEAD_LETTER)
 
@@ -38,14 +40,27 @@ class Trips:
     """Round trips: from flat to flat on one instrument, credited to the strategy that entered."""
 
     positions: dict[int, Position] = field(default_factory=lambda: defaultdict(lambda: FLAT))
+    owners: dict[int, Position] = field(default_factory=lambda: defaultdict(lambda: FLAT))
     entered_by: dict[int, str] = field(default_factory=dict)
     results: list[tuple[str, int]] = field(default_factory=list)  # (strategy, gross paise)
 
     def add(self, fill: e.Filled, intent: e.ApprovedIntent | None) -> None:
-        before = self.positions[fill.token]
-        if before.flat and intent is not None:
+        if self.positions[fill.token].flat and intent is not None:
             self.entered_by[fill.token] = intent.strategy
-        after = apply_fill(before, fill.side, fill.quantity, fill.price_paise)
+        self._move(fill, fill.quantity)
+
+    def add_foreign(self, fill: e.ForeignFilled) -> None:
+        """What it closes of ours ends our trip as an exit would; the rest is the owner's."""
+        theirs, ours = split(self.owners[fill.token], self.positions[fill.token], fill)
+        if theirs:
+            held = self.owners[fill.token]
+            self.owners[fill.token] = apply_fill(held, fill.side, theirs, fill.price_paise)
+        if ours:
+            self._move(fill, ours)
+
+    def _move(self, fill: e.Filled | e.ForeignFilled, quantity: int) -> None:
+        before = self.positions[fill.token]
+        after = apply_fill(before, fill.side, quantity, fill.price_paise)
         if after.flat and not before.flat:
             self.results.append((self.entered_by.get(fill.token, ""), after.realised_paise))
             after = FLAT
@@ -57,7 +72,9 @@ class DayTape:
     """One pass over the run's small topics; nothing of the size of the ticks."""
 
     signals: list[e.SignalRaised] = field(default_factory=list)
-    fills: list[e.Filled] = field(default_factory=list)
+    fills: list[e.Filled | e.ForeignFilled] = field(default_factory=list)
+    reconciliations: Counter[str] = field(default_factory=Counter)  # with the broker, by verdict
+    alarms: list[e.Alarmed] = field(default_factory=list)
     intents: dict[str, e.ApprovedIntent] = field(default_factory=dict)
     denials: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
@@ -89,8 +106,12 @@ class DayTape:
     def _session(self, event: e.AnyEvent) -> None:
         if isinstance(event, e.SignalRaised):
             self.signals.append(event)
-        elif isinstance(event, e.Filled):
+        elif isinstance(event, e.Filled | e.ForeignFilled):
             self.fills.append(event)
+        elif isinstance(event, e.Reconciled):
+            self.reconciliations[event.verdict] += 1
+        elif isinstance(event, e.Alarmed):
+            self.alarms.append(event)
 
     def _decisions(self, tape: Tape, parameters: e.DecisionParameters) -> str:
         flat_from = max((t.force_flat_at for t in parameters.instruments), default=0)
@@ -114,7 +135,10 @@ class DayTape:
     def trips(self) -> Trips:
         trips = Trips()
         for fill in sorted(self.fills, key=lambda f: (f.filled_at, f.seq)):
-            trips.add(fill, self.intents.get(fill.intent_id))
+            if isinstance(fill, e.ForeignFilled):
+                trips.add_foreign(fill)
+            else:
+                trips.add(fill, self.intents.get(fill.intent_id))
         return trips
 
 
@@ -184,6 +208,9 @@ def conclude(
         "intents": len(tape.intents),
         "orders": totals.orders,
         "fills": totals.fills,
+        "foreign_fills": totals.foreign_fills,
+        "broker_reconciliations": dict(tape.reconciliations),
+        "alarms": [f"{alarm.kind} {alarm.subject}: {alarm.detail}" for alarm in tape.alarms[:ALARMS_SHOWN]],
         "unlinked_orders": proof.unlinked_orders,
         "messages": proof.logged,
         "messages_archived": proof.archived,
@@ -287,6 +314,7 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
     hit = f"{100 * result['hit_rate']:.0f} %" if result["round_trips"] else "-"
     denials = ", ".join(f"{code} {n}" for code, n in result["denials"].items()) or "none"
     dead = ", ".join(f"{reason} {n}" for reason, n in result["dead_letters"].items()) or "none"
+    looks = ", ".join(f"{n} {verdict}" for verdict, n in result["broker_reconciliations"].items()) or "none"
     t, s = result["tick_to_signal_ms"], result["signal_to_enqueued_ms"]
     return [
         "",
@@ -295,6 +323,8 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
         f"₹{rupees(result['charges_paise'])} charges, [b]₹{rupees(result['net_pnl_paise'])} net[/b]",
         f"Trades             {result['orders']} orders, {result['fills']} fills, "
         f"{result['round_trips']} round trips, hit rate {hit}, {result['open_positions']} open at the end",
+        f"With the broker    reconciliations: {looks}; {result['foreign_fills']} fills not ours, "
+        f"{len(result['alarms'])} alarms",
         f"Signals            {result['signals']}; denied: {denials}",
         f"Ticks              {result['ticks']:,} in {result['traded_in_s']:.0f} s "
         f"({result['ticks_per_s']:,.0f}/s); dead letters: {dead}",

@@ -35,7 +35,7 @@ def apply_fill_of(state: DeskState, fill: ForeignFilled) -> list[records.Decided
         return []
     order.trades.append(fill.trade_id)
     state.foreign_fills += 1
-    theirs, ours = _split(state.owners.get(fill.token, FLAT), state.position(fill.token), fill)
+    theirs, ours = split(state.owners.get(fill.token, FLAT), state.position(fill.token), fill)
     if fill.by_broker and not order.billed:
         order.billed = True
         _bill_square_off(state, ours > 0)
@@ -49,7 +49,7 @@ def apply_fill_of(state: DeskState, fill: ForeignFilled) -> list[records.Decided
     return [records.note(state, f"{fill.tradingsymbol}: {who} closed {ours} of our {abs(held)} shares")]
 
 
-def _split(owners: Position, ours: Position, fill: ForeignFilled) -> tuple[int, int]:
+def split(owners: Position, ours: Position, fill: ForeignFilled) -> tuple[int, int]:
     """Shares of the fill that are the owner's, and ours."""
     sign = fill.side.sign
     closes_owners = min(max(-owners.quantity * sign, 0), fill.quantity)

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kitepilot.cli import preflight
+from kitepilot.cli.background import broker_lines
 from kitepilot.cli.main import app
 from kitepilot.config import Config, override
 
@@ -87,3 +88,24 @@ def test_doctor_names_a_missing_package(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(preflight, "PACKAGES", ("a_package_nobody_has",))
     bad = [f for f in preflight.findings(Config(), tmp_path) if not f.ok]
     assert (bad[0].check, bad[0].remedy) == ("packages", "run `make bootstrap`")
+
+
+def test_status_tells_a_person_what_was_found_at_the_broker() -> None:
+    account = {
+        "reconciliation": {
+            "occasion": "minute", "verdict": "halt", "orders": 3, "trades": 2, "positions": 1,
+            "differences": [{"rule": "position_differs", "subject": "INFY", "ours": "5", "theirs": "0"}],
+        },
+        "foreign_orders": [
+            {"side": "SELL", "filled_quantity": 2, "quantity": 5, "tradingsymbol": "INFY", "product": "MIS",
+             "venue_status": "OPEN", "order_id": "7"}
+        ],
+        "alarms": [{"kind": "order", "subject": "8", "detail": "filled 12 of 10", "halts": True}],
+    }  # fmt: skip
+    assert broker_lines(account) == [
+        "broker reconciled (minute): halt, 3 orders, 2 trades, 1 positions",
+        "  position_differs INFY: ours 5, broker 0",
+        "not ours: SELL 2 of 5 INFY MIS, OPEN, order 7",
+        "alarm (halts): order 8: filled 12 of 10",
+    ]
+    assert broker_lines({}) == []

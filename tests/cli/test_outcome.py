@@ -1,11 +1,13 @@
 """The day's table for a person: whole figures in eighty columns."""
 
 import io
+from typing import Any
 
 from rich.console import Console
 
 from kitepilot.cli import outcome
 from kitepilot.cli.reconcile import Proof, Totals
+from kitepilot.events import Filled, ForeignFilled, Side
 
 
 def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
@@ -16,6 +18,9 @@ def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
         "reconciliation": proof.table(),
         "reconciled": True,
         "feed": "synthetic market",
+        "foreign_fills": 0,
+        "broker_reconciliations": {"equal": 375},
+        "alarms": [],
         "round_trips": 0,
         "hit_rate": 0.0,
         "denials": {},
@@ -47,3 +52,25 @@ def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
     assert len([line for line in shown.splitlines() if line.rstrip().endswith(" =")]) == len(
         proof.table()["rows"]
     )
+
+
+def traded(kind: type, number: int, side: Side, quantity: int, price: int) -> Any:
+    common = {
+        "source": "gateway", "seq": number, "event_at": number, "run_id": "r", "order_id": str(number),
+        "trade_id": "t", "token": 1, "side": side, "quantity": quantity, "price_paise": price,
+        "filled_at": number,
+    }  # fmt: skip
+    by = {"tradingsymbol": "A", "placed_by": "AB1234", "by_broker": False}
+    return kind(**common, **(by if kind is ForeignFilled else {"intent_id": "I"}))
+
+
+def test_a_trip_that_the_owner_ended_by_hand_is_a_trip() -> None:
+    tape = outcome.DayTape()
+    tape.fills = [
+        traded(Filled, 1, Side.BUY, 10, 100),
+        traded(ForeignFilled, 2, Side.SELL, 15, 110),  # ours, and five shares of his own short
+        traded(ForeignFilled, 3, Side.BUY, 5, 100),
+    ]
+    trips = tape.trips()
+    assert trips.results == [("", 100)]
+    assert trips.owners[1].realised_paise == 50
