@@ -105,7 +105,9 @@ class OrderTruthFinder:
         self._looked_at = time.monotonic()
         started = time.time_ns()
         present = set()
-        for report in await self.read(self._broker.orders):
+        reports = await self.read(self._broker.orders)
+        self._limits.counted(len(reports))  # orders placed by hand count to the day as well
+        for report in reports:
             file = await self.hear(report)
             if file is not None:
                 present.add(file.tag)

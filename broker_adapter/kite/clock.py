@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 SECOND_NS = 1_000_000_000
 MOST_COARSE_NS = 500_000_000  # the sandbox plays slices of half a second at most
+MOST_BEHIND_NS = 2_000_000_000
+STILL_S = 0.25  # machine seconds without a frame: not behind, the session stands still
+FRAMES = 16  # over which the pace is measured
 
 
 class SessionClock(Protocol):
@@ -26,15 +31,30 @@ class SessionClock(Protocol):
 class VenueClock:
     """The sandbox's session clock, fed by its clock frames. It never goes back. 0 until the first frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._now = 0
         self._moved = asyncio.Event()
-        self.coarse_ns = MOST_COARSE_NS
+        self._monotonic = monotonic
+        self._frames: deque[tuple[float, int]] = deque(maxlen=FRAMES)
+        self._step = MOST_COARSE_NS
+
+    @property
+    def coarse_ns(self) -> int:
+        """How far behind the venue we may be: a frame's step, more while frames wait to be read."""
+        if len(self._frames) < 2:
+            return MOST_COARSE_NS
+        (began, first), (heard, last) = self._frames[0], self._frames[-1]
+        waited = self._monotonic() - heard
+        if waited >= STILL_S or heard <= began:
+            return self._step
+        behind = int(waited * (last - first) / (heard - began))
+        return self._step + min(behind, MOST_BEHIND_NS)
 
     def feed(self, session_ns: int) -> None:
         """One clock frame. Older than what is known: ignored (a reconnect may repeat one)."""
         if session_ns > self._now:
-            self.coarse_ns = min(session_ns - self._now, MOST_COARSE_NS)
+            self._step = min(session_ns - self._now, MOST_COARSE_NS)
+            self._frames.append((self._monotonic(), session_ns))
             self._now = session_ns
             self._moved.set()
             self._moved = asyncio.Event()

@@ -24,6 +24,7 @@ from broker_adapter.kite.allowances import (
     SECOND_NS,
     Scope,
 )
+from broker_adapter.kite.clock import VenueClock
 from broker_adapter.kite.limits import (
     ARRIVES_WITHIN_NS,
     BlockingLimits,
@@ -218,6 +219,19 @@ def test_a_clock_that_shows_the_past_keeps_places_longer() -> None:
     begin = account.clock.now()
     account.burst(11, exit=True)
     assert account.let_go[-1][0] - begin == SECOND_NS + SECOND_NS // 2
+
+
+def test_the_sandboxs_clock_is_further_behind_while_its_frames_wait_to_be_read() -> None:
+    machine = [0.0]
+    clock = VenueClock(lambda: machine[0])
+    for frame in range(4):  # ten session seconds a machine second
+        machine[0] = frame * 0.05
+        clock.feed(BEGIN + frame * SECOND_NS // 2)
+    assert clock.coarse_ns == SECOND_NS // 2
+    machine[0] += 0.1
+    assert clock.coarse_ns == pytest.approx(SECOND_NS // 2 + SECOND_NS, abs=10)
+    machine[0] += 1.0
+    assert clock.coarse_ns == SECOND_NS // 2, "the session stands still"
 
 
 class Frozen:
