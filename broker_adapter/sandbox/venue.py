@@ -34,7 +34,7 @@ class Venue:
     """
 
     api_secret: str = field(repr=False)
-    redirect_url: str = "http://127.0.0.1/kitepilot"
+    redirect_url: str = "http://127.0.0.1:18209/kitepilot"
     latency_mean_ms: float = 30.0
     latency_shares: tuple[float, float, float] = (0.2, 0.2, 0.6)
     stale_after_s: int = 60

@@ -105,13 +105,33 @@ def _open_paper(run: Run, supervisor: Supervisor, log: EventLog) -> None:
     exchange.close()
 
 
-def take_down(home: Path) -> bool:
-    """Stop the system of this home; False when nothing ran."""
+def take_down(home: Path, *, leave_positions: bool = False) -> bool:
+    """Stop the system of this home; False when nothing ran. A live run is flattened first.
+
+    Raises:
+        SupervisionError: live, not seen flat, and nobody said `leave_positions`; it runs on, halted.
+    """
     supervisor = Supervisor(home)
     if not supervisor.alive():
         return False
+    folder = supervisor.run_folder()
+    if folder is not None and not leave_positions:
+        _flatten_live(Run(folder.name, folder, configuration.load(folder / "config.yaml")))
     supervisor.shutdown()
     return True
+
+
+def _flatten_live(run: Run) -> None:
+    from infra.eventlog import open_log
+    from kitepilot.cli.flatten import flatten, status_of
+
+    if run.config.mode != "live" or not (run.folder / "parameters.json").exists():
+        return  # paper money, or a run that was never announced
+    log = open_log(run)
+    try:
+        flatten(log, status_of(run.config), run.parameters().close_at, time.time_ns())
+    finally:
+        log.close()
 
 
 def describe(home: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from broker_adapter.kite.clock import WallClock
 from broker_adapter.kite.instruments_file import Snapshots
 from broker_adapter.kite.limits import BlockingLimits, shares_of
 from kitepilot.cli.instruments import today
+from kitepilot.cli.readiness.books import clickhouse_trouble
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import listings
 from kitepilot.run import Run
@@ -107,16 +108,14 @@ def fetch(config: Config, home: Path, what: Wish, console: Console) -> Result:
 def load(config: Config, home: Path, what: Wish, result: Result) -> None:
     """What the files hold into ClickHouse; where that does not run, the same command loads it another day."""
     from infra.clickhouse.candles import known_parts, load_part
-    from infra.clickhouse.client import ClickHouseUnreachableError, connect
+    from infra.clickhouse.client import connect
     from infra.clickhouse.migrate import migrate
 
-    run = Run("candles", home / "runs" / "candles", config)
-    try:
-        connect(run, "owner", database="default", wait_s=0).close()
-        migrate(run)
-    except ClickHouseUnreachableError as err:
-        result.clickhouse = f"not loaded: {err}"
+    if trouble := clickhouse_trouble(config, home):
+        result.clickhouse = f"not loaded: {trouble}"
         return
+    run = Run("candles", home / "runs" / "candles", config)
+    migrate(run)
     files = CandleFiles(home / FOLDER, what.interval)
     with connect(run, "owner") as client:
         for symbol in what.symbols:

@@ -147,12 +147,19 @@ def up(
 
 
 @app.command()
-def down() -> None:
-    """Stop everything in order: producers first, then consumers, then the stores."""
+def down(
+    leave_positions: Annotated[
+        bool, typer.Option("--leave-positions", help="Live: stop though positions may be open.")
+    ] = False,
+) -> None:
+    """Stop everything in order: producers first, then consumers, then the stores.
+
+    A live run is flattened first, and runs on (halted) where it is not seen flat within a minute.
+    """
     from kitepilot.cli.background import take_down
 
     with clear_errors():
-        stopped = take_down(home())
+        stopped = take_down(home(), leave_positions=leave_positions)
     Console().print("stopped" if stopped else "nothing was running")
 
 

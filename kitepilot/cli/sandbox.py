@@ -78,7 +78,7 @@ def run(
     cash_rupees: Annotated[int, typer.Option(help="Opening cash of the account.")] = 1_000_000,
     redirect_url: Annotated[
         str, typer.Option(help="Where a login sends the browser.")
-    ] = "http://127.0.0.1/kitepilot",
+    ] = "http://127.0.0.1:18209/kitepilot",
     no_mis_percent: Annotated[
         int, typer.Option(help="Of a hundred stocks without derivatives, so many have no intraday trading.")
     ] = 2,

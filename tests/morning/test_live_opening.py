@@ -12,6 +12,7 @@ import pytest
 from morning_desk import SECRET, Person, Venue, free_port
 from test_listings import Row, future, listed
 
+from broker_adapter.kite import session as sessions
 from broker_adapter.kite.instruments_file import Snapshots
 from kitepilot import config as configuration
 from kitepilot.cli import background, containers, live, opening, readiness
@@ -176,5 +177,10 @@ def test_a_live_system_comes_up_without_a_sandbox_of_its_own_and_goes_down(
             parse_instruments((run.folder / "instruments.csv").read_bytes())
         )
     finally:
-        assert background.take_down(own_home)
+        assert background.take_down(own_home)  # flat: on a closed day nothing was decided
+    token = sessions.load(run).access_token.encode()
+    for path in own_home.rglob("*"):
+        if path.is_file():
+            assert token not in path.read_bytes(), path
+            assert SECRET.encode() not in path.read_bytes(), path
     assert Snapshots.of(own_home, prepared.broker).days() == [DAY]

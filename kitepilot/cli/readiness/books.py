@@ -48,8 +48,13 @@ def clickhouse_trouble(config: Config, home: Path) -> str | None:
     """None when ClickHouse answers and knows us, else why not."""
     from infra.clickhouse.client import ClickHouseUnreachableError, connect
 
+    parts = urlsplit(config.storage.clickhouse_url)
     try:
+        # the driver writes to standard error where nobody listens
+        socket.create_connection((parts.hostname or "", parts.port or 8123), TIMEOUT_S).close()
         connect(_nowhere(config, home), "api", database="default", wait_s=0).close()
+    except OSError as err:
+        return f"{config.storage.clickhouse_url} takes no connection ({type(err).__name__})"
     except ClickHouseUnreachableError as err:
         return str(err)
     return None
