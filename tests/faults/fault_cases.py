@@ -14,58 +14,99 @@ TROUBLES_AT_ONCE = 4  # five in a row open the breaker, and then it is the break
 REFUSALS = ("ip_refused", "no_ips", "day_cap", "too_many_requests")
 #: Strike every socket, and should change nothing for anybody.
 HARMLESS = ("poison_frame", "stale_tick")
+BOOK = "GET /orders*"
+Body = dict[str, Any]  # of POST /admin/faults
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table. `alone`: it strikes everybody, so nothing else may run beside it.
+    """One row of the table: the faults to arm together.
 
-    The fault is armed once for each of `parameters`. `first` is armed before it, to bring it about.
+    `own`: they are armed for one instrument, others may be tried beside it. `alone`: it strikes everybody,
+    nothing else may run. `trouble`: the breaker counts it.
     """
 
-    fault: Fault
-    parameters: tuple[dict[str, Any], ...] = ({},)
-    count: int | None = 1
-    first: str = ""
+    title: str
+    switches: tuple[Body, ...]
+    own: bool = False
+    alone: bool = False
+    trouble: bool = False
 
     @property
-    def title(self) -> str:
-        if len(self.parameters) > 1:
-            return f"{self.fault.name}, {len(self.parameters)} kinds"
-        told = " ".join(f"{name}={value}" for name, value in self.parameters[0].items())
-        return f"{self.fault.name} {told}".strip()
+    def names(self) -> set[str]:
+        return {switch["fault"] for switch in self.switches}
 
     @property
-    def alone(self) -> bool:
-        return self.everywhere and self.fault.name not in HARMLESS
+    def late_s(self) -> float:
+        """Session time after which an order may still come to life."""
+        return max(float(switch["parameters"].get("live_after_s", 0)) for switch in self.switches)
 
-    @property
-    def everywhere(self) -> bool:
-        """It cannot be armed for one instrument."""
-        return self.fault.place in ("socket", "handshake", "venue")
-
-    @property
-    def trouble(self) -> bool:
-        return self.fault.place == "reply" and self.fault.name not in REFUSALS
+    def must_strike(self, switch: Body) -> bool:
+        """Whether a hit of this fault is certain to come."""
+        return switch["count"] is not None and "probability" not in switch
 
 
 def cases(*, thorough: bool) -> Iterator[Case]:
-    """Every fault of the table. Thorough: every event is struck with a probability, by the seed."""
+    """Every fault of the table, the order book's reads, and a day on which everything goes wrong.
+
+    Thorough: every event is struck with a probability, by the seed.
+    """
     for fault in FAULTS:
-        every = None if fault.place in ("order", "update") or not fault.once else 1
-        count = None if thorough and fault.place in ("reply", "order", "update") else every
-        if "reached" in fault.knobs and not thorough:
-            for reached in ("yes", "no"):
-                yield Case(fault, ({"reached": reached},), count)
-        elif fault.name == "poison_frame":
-            yield Case(fault, tuple({"kind": kind} for kind in POISON))
-        elif fault.name == "clock_skew":
-            for seconds in (45, -45):
-                yield Case(fault, ({"seconds": seconds},), None)
-        elif fault.name == "stuck_order" and not thorough:
-            yield Case(fault, ({"stuck_s": 30},), count)
-        else:
-            yield Case(fault, ({},), count, "abrupt_close" if fault.name == "handshake_403" else "")
+        yield from _cases_of(fault, thorough)
+    for fault in ("html_error", "reset_mid_reply", "timeout_after_accept", "no_content_type"):
+        read = switch(fault, 3, match={"route": BOOK})
+        yield Case(f"{fault} on {BOOK}", (read,), alone=True)
+    yield Case("timed_out_400, live 90 s later", (switch("timed_out_400", 1, live_after_s=90.0),), own=True)
+    yield worst_day()
+
+
+def _cases_of(fault: Fault, thorough: bool) -> Iterator[Case]:
+    everywhere = fault.place in ("socket", "handshake", "venue")
+    kind = {
+        "own": not everywhere,
+        "alone": everywhere and fault.name not in HARMLESS,
+        "trouble": fault.place == "reply" and fault.name not in REFUSALS,
+    }
+    once = 1 if fault.once and fault.place not in ("order", "update") else None
+    if thorough and fault.once and not everywhere:
+        yield Case(fault.name, (switch(fault.name, None, probability=0.5),), **kind)
+    elif "reached" in fault.knobs:
+        for reached in ("yes", "no"):
+            yield Case(f"{fault.name} reached={reached}", (switch(fault.name, 1, reached=reached),), **kind)
+    elif fault.name == "poison_frame":
+        poisons = tuple(switch(fault.name, 1, kind=poison) for poison in POISON)
+        yield Case(f"{fault.name}, {len(poisons)} kinds", poisons, **kind)
+    elif fault.name == "clock_skew":
+        for seconds in (45, -45):
+            yield Case(
+                f"{fault.name} seconds={seconds}", (switch(fault.name, None, seconds=seconds),), **kind
+            )
+    elif fault.name == "stuck_order":
+        yield Case(f"{fault.name} stuck_s=30", (switch(fault.name, None, stuck_s=30),), **kind)
+    elif fault.name == "handshake_403":
+        yield Case(fault.name, (switch(fault.name, 1), switch("abrupt_close", 1)), **kind)
+    else:
+        yield Case(fault.name, (switch(fault.name, once),), **kind)
+
+
+def worst_day() -> Case:
+    """Replies, orders, updates, reads and sockets go wrong together, for everybody."""
+    often = {
+        "timeout_after_accept": 0.1, "unavailable_503": 0.15, "reset_mid_reply": 0.15, "stuck_order": 0.2,
+        "rms_rejected": 0.1, "lost_update": 0.3, "duplicate_update": 0.3, "late_update": 0.3,
+        "partial_after_complete": 0.3, "poison_frame": 0.05,
+    }  # fmt: skip
+    together = [switch(name, None, probability=chance) for name, chance in often.items()]
+    reads = switch("bad_gateway_502", None, probability=0.2, match={"route": BOOK})
+    return Case("everything at once", (*together, reads, switch("silent_socket", 1)), alone=True)
+
+
+def switch(
+    fault: str, count: int | None, *, probability: float = 1.0, match: Body | None = None, **parameters: Any
+) -> Body:
+    """A body for the admin address."""
+    body: Body = {"fault": fault, "count": count, "parameters": parameters, "match": match or {}}
+    return body if probability == 1.0 else {**body, "probability": probability}
 
 
 def waves(tried: list[Case]) -> Iterator[list[Case]]:

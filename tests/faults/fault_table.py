@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -46,9 +47,9 @@ class Row:
     case: Case
     intents: list[ApprovedIntent]
     struck: int = 0
+    missed: list[str] = field(default_factory=list)
     did: str = ""
     alarms: list[str] = field(default_factory=list)
-    halted: bool = False
     exchange: str = ""
     journal: str = ""
     equal: bool = False
@@ -62,50 +63,47 @@ class Row:
 def run_table(floor: FaultyFloor, *, thorough: bool, only: str = "") -> Iterator[Row]:
     """All cases on one floor, wave by wave; each row as soon as its wave is judged. `only` names some."""
     wanted = only.split(",") if only else BY_NAME
-    for wave in waves([case for case in cases(thorough=thorough) if case.fault.name in wanted]):
-        yield from run_wave(floor, wave, rounds=3 if thorough else 1, probability=0.5 if thorough else 1.0)
+    chosen = [case for case in cases(thorough=thorough) if case.names.intersection(wanted)]
+    for wave in waves(chosen):
+        yield from run_wave(floor, wave, rounds=3 if thorough else 1)
 
 
-def run_wave(floor: FaultyFloor, wave: list[Case], rounds: int, probability: float) -> list[Row]:
+def run_wave(floor: FaultyFloor, wave: list[Case], rounds: int) -> list[Row]:
     """Arm, send, wait until every order has ended, let late updates come, compare the books."""
     heard = len(alarms(floor))
     rows = [Row(case, []) for case in wave]
     for order in ORDERS_OF_A_CASE * rounds:  # case by case would be one trouble after the other
         for place, row in enumerate(rows):
             row.intents.append(_intent(floor, place, order))
-    numbers = {number: row for row in rows for number in arm(floor, row, probability)}
+    numbers = {floor.arm(**body): (row, body) for row in rows for body in bodies(row)}
     in_turn = zip(*(row.intents for row in rows), strict=True)
     floor.send(*(intent for turn in in_turn for intent in turn))
     settled(floor, rows)
-    waited(lambda: all(floor.struck()[number] for number in numbers), STRIKE_S)
-    for number, hits in floor.struck().items():
-        if number in numbers:
-            numbers[number].struck += hits
+    certain = [n for n, (row, body) in numbers.items() if row.case.must_strike(body)]
+    waited(lambda: all(floor.struck()[number] for number in certain), STRIKE_S)
+    hits = floor.struck()
+    for number, (row, body) in numbers.items():
+        row.struck += hits[number]
+        if number in certain and not hits[number]:
+            row.missed.append(body["fault"])
     floor.clear()
     restore(floor, wave)
     settled(floor, rows)
-    floor.pass_time(AFTERMATH_S)
+    floor.pass_time(AFTERMATH_S + max(row.case.late_s for row in rows))
     waited(lambda: not judge(floor, rows, heard), SETTLE_S / 2)
     return rows
 
 
-def arm(floor: FaultyFloor, row: Row, probability: float) -> Iterator[int]:
-    """Put a case's fault in force, for its own instrument where it can be; gives the numbers."""
-    case = row.case
-    symbol = "" if case.everywhere else row.intents[0].tradingsymbol
-    chance = probability if case.count is None and case.fault.once else 1.0
-    if case.first:
-        floor.arm(case.first)
-    for parameters in case.parameters:
-        match = {"symbol": symbol}
-        yield floor.arm(
-            case.fault.name, parameters=parameters, count=case.count, probability=chance, match=match
-        )
+def bodies(row: Row) -> Iterator[dict[str, Any]]:
+    """What arms a row's faults, for its own instrument where that can be."""
+    symbol = {"symbol": row.intents[0].tradingsymbol} if row.case.own else {}
+    for switch in row.case.switches:
+        yield {**switch, "match": {**switch["match"], **symbol}}
 
 
 def restore(floor: FaultyFloor, wave: list[Case]) -> None:
     """A person logs in again where the fault ended the session; the gateway's ear is back."""
-    if any(case.fault.name == "token_expired" for case in wave):
+    if any("token_expired" in case.names for case in wave):
         floor.log_in()
     assert waited(lambda: floor.exchange.get("/admin/state")["sockets"] >= 1, SETTLE_S), (
         "the ticker stays away"
@@ -144,8 +142,9 @@ def judge(floor: FaultyFloor, rows: Sequence[Row], heard: int) -> bool:
         ids = {order["order_id"] for order in theirs}
         about = {*row.names, *ids, *symbols}
         mine = [a for a in rung if len(rows) == 1 or any(word in f"{a.subject} {a.detail}" for word in about)]
-        row.alarms = sorted({f"{alarm.kind}: {alarm.detail}" for alarm in mine})
-        row.halted = any(alarm.halts for alarm in mine)
+        row.alarms = sorted(
+            {f"{alarm.kind}: {alarm.detail}{' (halts)' if alarm.halts else ''}" for alarm in mine}
+        )
         row.did = _deeds(row, [line for line in lines if line.intent_id in row.names], told)
         row.exchange = f"{len(theirs)} ({sum(order['filled_quantity'] for order in theirs)} sh.)"
         row.journal = f"{sum(bool(o.order_id) for o in ours)} ({sum(o.filled_quantity for o in ours)} sh.)"
@@ -191,8 +190,8 @@ def complaints(
         yield "positions differ and nobody was told"
     if open_intents and not row.alarms:
         yield f"not ended and nobody was told: {sorted(open_intents)}"
-    if not row.struck:
-        yield "the fault never struck"
+    if row.missed or not row.struck:
+        yield f"never struck: {', '.join(row.missed or row.case.names)}"
 
 
 def alarms(floor: FaultyFloor) -> list[Alarmed]:
@@ -234,7 +233,7 @@ def render(rows: Sequence[Row]) -> Table:
     for column in (*columns, "positions equal", ""):
         table.add_column(column, overflow="fold")
     for row in rows:
-        told = "; ".join(row.alarms) + (" [red]halted[/]" if row.halted else "")
+        told = "; ".join(row.alarms)
         verdict = "[green]ok[/]" if not row.complaints else f"[red]{'; '.join(row.complaints)}[/]"
         equal = "yes" if row.equal else "[red]no[/]"
         table.add_row(
