@@ -72,19 +72,19 @@ class FindingsBook:
     def __init__(self, url: str, run_id: str) -> None:
         self.run_id = run_id
         self._connection = connect(url)
-        self._next = 0
+        with self._connection.transaction():
+            last = self._one("SELECT max(seq) FROM findings WHERE run_id = %s")
+        self._next = 0 if last is None else last + 1
 
     def close(self) -> None:
         self._connection.close()
 
     def unpublished(self) -> list[Finding]:
-        """What an earlier gateway of this run wrote and perhaps did not tell; call it first."""
+        """What an earlier gateway of this run wrote and perhaps did not tell."""
         with self._connection.transaction():
             done = self._one(
                 "SELECT next_offset FROM consumer_offsets WHERE run_id = %s AND consumer = %s", PUBLISHER
             )
-            last = self._one("SELECT max(seq) FROM findings WHERE run_id = %s")
-            self._next = 0 if last is None else last + 1
             rows = self._all(
                 "SELECT body FROM findings WHERE run_id = %s AND seq >= %s ORDER BY seq", done or 0
             )
