@@ -45,7 +45,7 @@ from kitepilot.run import Run
 
 SECRET = "storm"
 OPEN_NS = 1_795_146_300_000_000_000  # 2026-11-20 09:15:00 IST
-SPEED = 15.0  # session seconds per second: a request takes a tenth of a session second and more
+SPEED = 12.0  # session seconds per second: a request takes a tenth of a session second and more
 BASELINE_MINUTES = 2.0
 WORKERS: dict[Scope, int] = {"order": 6, "quote": 2, "candle": 3, "other": 6}
 MOST_LIVE = 40
