@@ -21,6 +21,7 @@ from broker_adapter.gateway.account_watch import BREAKER_CHANGES, AccountWatch, 
 from broker_adapter.gateway.desk import Change, Desk
 from broker_adapter.gateway.findings import Findings, FindingsBook
 from broker_adapter.gateway.journal import Journal, JournalError
+from broker_adapter.gateway.refusals import Refusals
 from broker_adapter.gateway.scribe import Scribe
 from broker_adapter.gateway.submit import Sent, Submitter
 from broker_adapter.gateway.truth import OrderTruthFinder
@@ -72,6 +73,7 @@ class Gateway:
         self._findings = Findings(FindingsBook(database_url(run), run.run_id), log)
         self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock)
         self._truth.account = self._watch
+        self._refusals = Refusals()
         self._breaker_changes = changes if changes is not None else deque(maxlen=BREAKER_CHANGES)
         self._ticker = Ticker(
             settings.ticker_url,
@@ -222,6 +224,8 @@ class Gateway:
             sent = Sent(Unknown(f"{type(err).__name__}: {err}"), now, now)
         settled = self.desk.settle(file, sent.outcome, self.clock.now(), sent.replied_at, sent.sent_at)
         await self._scribe.post([settled])
+        if (refusal := self._refusals.hear(sent.outcome)) is not None:
+            await self._watch.alarm("refused", *refusal, halts=False)
         if file.hungry or isinstance(sent.outcome, Unknown):
             self._truth.hint()
 

@@ -22,6 +22,7 @@ from faulty_floor import FaultyFloor, faulty_floor, waited
 from rich.console import Console
 from rich.table import Table
 
+from broker_adapter.gateway.refusals import ACCOUNT_CODES, LOGIN
 from broker_adapter.sandbox.faults import BY_NAME
 from infra.postgres import book
 from kitepilot.events import Alarmed, ApprovedIntent, OrderJournaled, OrderStatus, OrderUpdated, Purpose, Side
@@ -54,6 +55,12 @@ class Row:
     journal: str = ""
     equal: bool = False
     complaints: list[str] = field(default_factory=list)
+
+    @property
+    def refused_for(self) -> list[str]:
+        """Reasons in `did` that no order can pass."""
+        said = self.did.replace("_", " ")
+        return [reason for reason in (*ACCOUNT_CODES, LOGIN) if reason.replace("_", " ") in said]
 
     @property
     def names(self) -> set[str]:
@@ -140,12 +147,12 @@ def judge(floor: FaultyFloor, rows: Sequence[Row], heard: int) -> bool:
         theirs = [order for order in venue["orders"] if (order["tag"] or "")[:18] in row.names]
         symbols = {intent.tradingsymbol for intent in row.intents}
         ids = {order["order_id"] for order in theirs}
+        row.did = _deeds(row, [line for line in lines if line.intent_id in row.names], told)
         about = {*row.names, *ids, *symbols}
-        mine = [a for a in rung if len(rows) == 1 or any(word in f"{a.subject} {a.detail}" for word in about)]
+        mine = [a for a in rung if len(rows) == 1 or _concerns(a, about) or a.subject in row.refused_for]
         row.alarms = sorted(
             {f"{alarm.kind}: {alarm.detail}{' (halts)' if alarm.halts else ''}" for alarm in mine}
         )
-        row.did = _deeds(row, [line for line in lines if line.intent_id in row.names], told)
         row.exchange = f"{len(theirs)} ({sum(order['filled_quantity'] for order in theirs)} sh.)"
         row.journal = f"{sum(bool(o.order_id) for o in ours)} ({sum(o.filled_quantity for o in ours)} sh.)"
         row.equal = all(held.get(symbol, 0) == journaled[symbol] for symbol in symbols)
@@ -190,8 +197,14 @@ def complaints(
         yield "positions differ and nobody was told"
     if open_intents and not row.alarms:
         yield f"not ended and nobody was told: {sorted(open_intents)}"
+    if row.refused_for and not row.alarms:
+        yield f"refused whatever the order is ({', '.join(row.refused_for)}) and nobody was told"
     if row.missed or not row.struck:
         yield f"never struck: {', '.join(row.missed or row.case.names)}"
+
+
+def _concerns(alarm: Alarmed, words: set[str]) -> bool:
+    return any(word in f"{alarm.subject} {alarm.detail}" for word in words)
 
 
 def alarms(floor: FaultyFloor) -> list[Alarmed]:

@@ -59,6 +59,7 @@ def row(**change: object) -> Row:
         ({}, {"open_intents": {"A"}}, "not ended"),
         ({"equal": False}, {}, "positions differ"),
         ({"struck": 0}, {}, "never struck"),
+        ({"did": "4 rejected (ip_refused) -> 4 rejected"}, {}, "nobody was told"),
     ],
 )
 def test_whatever_is_wrong_fails_the_row(

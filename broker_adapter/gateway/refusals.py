@@ -1,0 +1,41 @@
+"""What the broker refuses whatever the order is, exits too: only a person can help, so somebody is told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kitepilot.ports import Accepted, AuthLost, Outcome, Rejected
+
+ACCOUNT_CODES = ("ip_refused", "day_cap")  # of `kite.outcomes`
+LOGIN = "login_needed"
+
+
+class Refusal(NamedTuple):
+    """An alarm's words. `subject` is the reason's name, `detail` what the broker said."""
+
+    subject: str
+    detail: str
+
+
+class Refusals:
+    """Outcomes in, at most one refusal for each reason until an order is accepted again."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def hear(self, outcome: Outcome) -> Refusal | None:
+        """What to raise an alarm about because of this outcome, if anything is new."""
+        match outcome:
+            case Accepted():
+                self._told.clear()
+                return None
+            case AuthLost(message):
+                found = Refusal(LOGIN, message)
+            case Rejected(code, message) if code in ACCOUNT_CODES:
+                found = Refusal(code, message)
+            case _:
+                return None
+        if found.subject in self._told:
+            return None
+        self._told.add(found.subject)
+        return found
