@@ -16,7 +16,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format chaos bench bench-quick faults storm sandbox-demo lock clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format chaos kill-gateway bench bench-quick faults storm sandbox-demo lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,8 @@ chaos: bootstrap ## kill -9 every process in the middle of paper days, one by on
 
 storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
 	@$(BIN)/python benchmarks/storm.py
+kill-gateway: bootstrap ## kill -9 the gateway at every await and every line it passes (up to an hour)
+	@KILL_EVERYWHERE=1 $(BIN)/python -m pytest -q -s tests/gateway/test_killed_at_every_await.py
 
 faults: bootstrap ## Every fault of the sandbox against a real gateway: a table (some minutes; SEED= ONLY= QUICK=1)
 	@$(BIN)/python tests/faults/fault_table.py $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)

@@ -10,23 +10,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from broker_adapter.kite.session import KITE_VERSION, load, login_to_sandbox
 from infra.eventlog import open_log
 from infra.postgres.embedded import Server
 from kitepilot import config as configuration
-from kitepilot.events import AnyEvent, ApprovedIntent, Purpose, Side, decode, encode
+from kitepilot.events import AnyEvent, ApprovedIntent, Filled, OrderUpdated, Purpose, Side, decode, encode
 from kitepilot.market.instruments import Instrument, parse_instruments, round_to_tick
 from kitepilot.orders.intents import intent_id
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
-from kitepilot.topics import INTENTS, TOPICS
+from kitepilot.topics import INTENTS, SESSION, TOPICS
 
 SECRET = "sandbox"
 OPEN_NS = 1_795_146_300_000_000_000  # 2026-11-20 09:15:00 IST
@@ -130,11 +132,17 @@ class Floor:
             time.sleep(0.2)
 
     def intent(
-        self, number: int = 0, *, side: Side = Side.BUY, quantity: int = 3, **change: Any
+        self,
+        number: int = 0,
+        *,
+        side: Side = Side.BUY,
+        quantity: int = 3,
+        prices: dict[str, Any] | None = None,
+        **change: Any,
     ) -> ApprovedIntent:
-        """An IOC limit order well through the touch, so that it fills at once."""
+        """An IOC limit order well through the touch, so that it fills at once; `prices`: quotes read."""
         instrument = self.instruments[number % len(self.instruments)]
-        last = round(self.quotes()[f"NSE:{instrument.tradingsymbol}"]["last_price"] * 100)
+        last = round((prices or self.quotes())[f"NSE:{instrument.tradingsymbol}"]["last_price"] * 100)
         through = last * 101 // 100 if side is Side.BUY else last * 99 // 100
         self.sent += 1
         fields = {
@@ -152,6 +160,11 @@ class Floor:
     def send(self, *intents: ApprovedIntent) -> None:
         self.log.append(INTENTS.name, [encode(i, emitted_at=time.time_ns()) for i in intents])
 
+    def session(self) -> list[OrderUpdated | Filled]:
+        """What the gateway told on `session`, repetitions included, without the machine's clock."""
+        told = [e for e in self.read(SESSION.name) if isinstance(e, OrderUpdated | Filled)]
+        return [msgspec.structs.replace(event, emitted_at=0) for event in told]
+
     def read(self, topic: str) -> list[AnyEvent]:
         """Everything of this run on `topic`, repetitions included."""
         reader = self.log.reader({(topic, 0): self.run.start_offsets()[topic]})
@@ -163,14 +176,19 @@ class Floor:
 
 @pytest.fixture
 def floor(exchange: Exchange, postgres_url: str, tmp_path: Path) -> Iterator[Floor]:
+    with opened(exchange, postgres_url, tmp_path) as trading:
+        yield trading
+
+
+@contextmanager
+def opened(exchange: Exchange, database_url: str, folder: Path, **broker: Any) -> Iterator[Floor]:
+    """A new run in `folder`, logged in; `broker`: keys of that section of the configuration."""
+    addresses = {"rest_url": exchange.rest, "ticker_url": exchange.ticker, "admin_url": exchange.admin}
     config = configuration.build(
-        {
-            "broker": {"rest_url": exchange.rest, "ticker_url": exchange.ticker, "admin_url": exchange.admin},
-            "storage": {"database_url": postgres_url},
-        }
+        {"broker": {**addresses, **broker}, "storage": {"database_url": database_url}}
     )
     name = f"paper-20261120-{os.getpid()}-{next(_names)}"
-    run = Run(name, tmp_path / "runs" / name, config)
+    run = Run(name, folder / "runs" / name, config)
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_text(configuration.dump(config))
     login_to_sandbox(run, SECRET)
