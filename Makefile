@@ -80,6 +80,7 @@ chaos: bootstrap ## kill -9 every process in the middle of paper days, one by on
 
 storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
 	@$(BIN)/python benchmarks/storm.py
+
 kill-gateway: bootstrap ## kill -9 the gateway at every await and every line it passes (up to an hour)
 	@KILL_EVERYWHERE=1 $(BIN)/python -m pytest -q -s tests/gateway/test_killed_at_every_await.py
 
