@@ -29,6 +29,7 @@ from kitepilot.ports import (
     Unknown,
 )
 
+OPENED = "submitting"  # the kind of an order's first line
 SESSION_SOURCE = "gateway"
 ORDERS_SOURCE = "gateway.orders"
 ABSENT_AFTER_NS = 15_000_000_000  # session time: requests that timed out have been accepted seconds later
@@ -95,6 +96,11 @@ class Change:
     outcome: str = ""
     message: str = ""
 
+    @property
+    def opens(self) -> bool:
+        """It begins the order: its row was journaled before, ahead of everything else."""
+        return self.lines[0].journaled.kind == OPENED
+
 
 class Desk:
     """The orders of one run. `now` is session time in ns UTC and comes with every call."""
@@ -131,10 +137,11 @@ class Desk:
         for number, quantity in enumerate(quantities):
             fresh = OrderTruth(quantity)
             self.restore(OrderFile(intent, tag(intent.intent_id, number), fresh, fresh))
-        opened = self.intents[intent.intent_id]
-        return tuple(
-            _change(file, (_line(self.run_id, file, "submitting", now, told=False),)) for file in opened
-        )
+        return tuple(self.opened(file, now) for file in self.intents[intent.intent_id])
+
+    def opened(self, file: OrderFile, now: int) -> Change:
+        """The first line of an order."""
+        return _change(file, (_line(self.run_id, file, OPENED, now, told=False),))
 
     def settle(self, file: OrderFile, outcome: Outcome, now: int, wall: int, sent_at: int) -> Change:
         """The request came back: accepted, refused for certain, or nobody knows."""

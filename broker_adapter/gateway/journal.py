@@ -1,8 +1,10 @@
 """The gateway's journal in PostgreSQL: intents before they are sent, everything heard before it is told.
 
-One connection, one thread, one gateway per run (an advisory lock). Rows of `order_events` are the outbox:
-each has a gap-free `seq`, and what was not surely published is published again after a restart, under the
-same numbers. Any failure here ends the process: it is started again and finds the truth by looking.
+One gateway per run (an advisory lock), two connections, each for one thread. New intents and their orders go
+by the first, in one round trip, so that a request never waits behind the bookkeeping of earlier ones; all
+else goes by the second. Rows of `order_events` are the outbox: each has a gap-free `seq`, and what was not
+surely published is published again after a restart, under the same numbers. Any failure here ends the
+process: it is started again and finds the truth by looking.
 """
 
 from __future__ import annotations
@@ -75,11 +77,12 @@ _MOVE_OFFSET = """
 
 
 class Journal:
-    """The journal of one run. Not thread-safe: use it from one thread."""
+    """The journal of one run: `open` from one thread, everything else from one other."""
 
     def __init__(self, url: str, run_id: str) -> None:
         self.run_id = run_id
         self._connection = connect(url)
+        self._opening = connect(url)
         self._take_lock()
         self._seq = self._next("seq")
         self._session_seq = self._next("session_seq")
@@ -87,14 +90,36 @@ class Journal:
 
     def close(self) -> None:
         self._connection.close()
+        self._opening.close()
 
-    def write(self, changes: Sequence[Change], next_intent: int | None = None) -> list[Entry]:
-        """All changes in one durable transaction, and how far `intents` has been taken."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            entries = [entry for change in changes for entry in self._apply(cursor, change)]
-            if next_intent is not None:
+    def open(self, changes: Sequence[Change], next_intent: int) -> None:
+        """New orders, their intents, and how far `intents` has been taken: durable on return.
+
+        Their lines follow by `write`, perhaps after the request; `unopened` finds those that a crash cut off.
+        """
+        files = [change.file for change in changes]
+        heads = [_intent_row(self.run_id, file.intent) for file in files if file.slice == 0]
+        rows = [_new_order_row(self.run_id, file) for file in files]
+        opening = self._opening
+        try:
+            with opening.pipeline(), opening.transaction(), opening.cursor() as cursor:
+                if files:
+                    cursor.executemany(_ADD_INTENT, heads)
+                    cursor.executemany(_ADD_ORDER, rows)
                 cursor.execute(_MOVE_OFFSET, (self.run_id, CONSUMER, INTENTS.name, next_intent))
-        return entries
+        except psycopg.errors.UniqueViolation as err:
+            raise JournalError(f"journaled already, another gateway writes here: {err}") from err
+
+    def unopened(self) -> set[str]:
+        """Tags of orders that were journaled and whose first line was not."""
+        with self._connection.transaction():
+            return {tag for (tag,) in self._connection.execute(_UNOPENED, (self.run_id,)).fetchall()}
+
+    def write(self, changes: Sequence[Change]) -> list[Entry]:
+        """All changes in one durable transaction."""
+        connection = self._connection
+        with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
+            return [entry for change in changes for entry in self._apply(cursor, change)]
 
     def published(self, next_seq: int) -> None:
         """Everything below `next_seq` is on the log. Lost on a crash, it only causes repetition."""
@@ -120,12 +145,7 @@ class Journal:
 
     def _apply(self, cursor: psycopg.Cursor[Any], change: Change) -> list[Entry]:
         file, intent = change.file, change.file.intent
-        if any(line.journaled.kind == "submitting" for line in change.lines):
-            if file.slice == 0:
-                self._add_intent(cursor, intent)
-            key = (self.run_id, intent.intent_id, file.slice)
-            cursor.execute(_ADD_ORDER, (*key, file.tag, change.status.value, file.truth.quantity))
-        else:
+        if not change.opens:
             cursor.execute(_CHANGE_ORDER, (*_order_row(change), self.run_id, intent.intent_id, file.slice))
         for trade in change.fills:
             what = (intent.intent_id, trade.token, trade.tradingsymbol, trade.side.value)
@@ -135,11 +155,6 @@ class Journal:
         for entry in entries:
             cursor.execute(_ADD_EVENT, _event_row(self.run_id, entry))
         return entries
-
-    def _add_intent(self, cursor: psycopg.Cursor[Any], intent: ApprovedIntent) -> None:
-        cursor.execute(_ADD_INTENT, _intent_row(self.run_id, intent))
-        if cursor.rowcount == 0:
-            raise JournalError(f"intent {intent.intent_id} is journaled already: another gateway writes here")
 
     def _number(self, told: Told | None, journaled: OrderJournaled) -> Entry:
         seq = self._seq
@@ -205,6 +220,11 @@ def _intent_row(run_id: str, intent: ApprovedIntent) -> tuple[object, ...]:
     return (*who, *what, *how, intent.decision_price_paise, intent.event_at, *ladder)
 
 
+def _new_order_row(run_id: str, file: OrderFile) -> tuple[object, ...]:
+    status = OrderStatus.SUBMITTING.value
+    return (run_id, file.intent.intent_id, file.slice, file.tag, status, file.truth.quantity)
+
+
 def _order_row(change: Change) -> tuple[object, ...]:
     state = (change.order_id, change.status.value, change.venue_status, change.filled_quantity)
     return (*state, change.outcome, change.message, _when(change.sent_at), _when(change.replied_at))
@@ -241,6 +261,10 @@ _FILES = """
         o.outcome, o.message, o.quantity, i.protection_bps, i.attempt
     FROM orders o JOIN intents i USING (run_id, intent_id)
     WHERE run_id = %s ORDER BY i.seq, o.slice"""
+_UNOPENED = """
+    SELECT tag FROM orders o WHERE run_id = %s AND NOT EXISTS (
+        SELECT FROM order_events e WHERE e.run_id = o.run_id AND e.intent_id = o.intent_id
+            AND e.kind = 'submitting' AND coalesce((e.body::json ->> 'slice')::int, 0) = o.slice)"""
 _TRADES = "SELECT order_id, trade_id, quantity FROM fills WHERE run_id = %s"
 
 

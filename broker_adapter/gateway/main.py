@@ -146,6 +146,8 @@ class Gateway:
         await self._scribe.republish(progress.unpublished)
         await self._watch.restore()
         now, wall = self.clock.now(), time.time_ns()
+        unopened = self._journal.unopened()
+        await self._scribe.write([self.desk.opened(file, now) for file in files if file.tag in unopened])
         lost = [file for file in self.desk.live() if not file.order_id]
         reason = Unknown("the gateway ended before the outcome was journaled")
         await self._scribe.write([self.desk.settle(file, reason, now, wall, wall) for file in lost])
@@ -178,7 +180,7 @@ class Gateway:
                     self._watch.ask_broker()
                 quantities = self._children(intent)
                 opened += self.desk.open(intent, quantities, self.clock.now())
-        await self._scribe.write(opened, records[-1].offset + 1)
+        await self._scribe.open(opened, records[-1].offset + 1)
         for change in opened:
             task = asyncio.create_task(self._send(change))
             self._in_flight.add(task)

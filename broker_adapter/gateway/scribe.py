@@ -25,7 +25,6 @@ NOTE_EVERY_S = 0.2
 
 class _Work(NamedTuple):
     changes: Sequence[Change]
-    next_intent: int | None
     done: asyncio.Future[None]
 
 
@@ -37,20 +36,28 @@ class Scribe:
         self._log = log
         self._work: asyncio.Queue[_Work] = asyncio.Queue(QUEUED)
         self._outbox: asyncio.Queue[list[Entry]] = asyncio.Queue(QUEUED)
+        self._open_thread = ThreadPoolExecutor(1, "open")
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._log_thread = ThreadPoolExecutor(1, "publish")
         self._published = 0
         self._noted = 0
 
-    async def write(self, changes: Sequence[Change], next_intent: int | None = None) -> None:
+    async def open(self, changes: Sequence[Change], next_intent: int) -> None:
+        """New orders: returns once they are durable; they wait behind nothing, and their lines follow."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._open_thread, self._journal.open, changes, next_intent)
+        if changes:
+            await self.post(changes)
+
+    async def write(self, changes: Sequence[Change]) -> None:
         """Returns once the changes are durable. Calls are written in the order they were made."""
-        done = await self.post(changes, next_intent)
+        done = await self.post(changes)
         await done
 
-    async def post(self, changes: Sequence[Change], next_intent: int | None = None) -> asyncio.Future[None]:
+    async def post(self, changes: Sequence[Change]) -> asyncio.Future[None]:
         """Hand changes in and do not wait for the disk; the future completes when they are durable."""
         done = asyncio.get_running_loop().create_future()
-        await self._work.put(_Work(changes, next_intent, done))
+        await self._work.put(_Work(changes, done))
         return done
 
     async def republish(self, entries: list[Entry]) -> None:
@@ -69,6 +76,7 @@ class Scribe:
         await self._note()
 
     def close(self) -> None:
+        self._open_thread.shutdown()
         self._journal_thread.shutdown()
         self._log_thread.shutdown()
 
@@ -79,9 +87,7 @@ class Scribe:
             while not self._work.empty() and len(works) < BATCH:
                 works.append(self._work.get_nowait())
             changes = [change for work in works for change in work.changes]
-            offsets = [work.next_intent for work in works if work.next_intent is not None]
-            last = offsets[-1] if offsets else None
-            entries = await loop.run_in_executor(self._journal_thread, self._journal.write, changes, last)
+            entries = await loop.run_in_executor(self._journal_thread, self._journal.write, changes)
             if entries:
                 await self._outbox.put(entries)
             for work in works:

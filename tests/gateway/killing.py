@@ -91,13 +91,14 @@ class Killer:
             fresh = sorted(t for t in self.seen - known if (t.kind == "line") == lines)
             self._random.shuffle(fresh)
             known |= self.seen
-            todo = sorted(todo + fresh, key=lambda t: (tries[t], t.visit, not vital(t.where)))
-            urgent = any(vital(t.where) and t.visit == 1 for t in todo)
+            urgent = {t for t in (*todo, *fresh) if vital(t.where) and t.visit == 1}
+            todo = sorted(todo + fresh, key=lambda t: (t not in urgent, tries[t], t.visit))
             if not todo or (time.monotonic() > until and not urgent):
                 return
             target = todo.pop(0)
-            self.live(target)
+            status = self.live(target)
             tries[target] += 1
+            print(f"{status:4} {len(todo):4} to go  {' '.join(map(str, target))}", flush=True)
             if target not in self.killed and tries[target] < TRIES:
                 todo.append(target)  # a rare point: the next life may come to it
 

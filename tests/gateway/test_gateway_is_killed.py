@@ -53,8 +53,7 @@ if moment == "after_fill_journaled":
     with_fills = lambda changes, *_: any(c.fills for c in changes)
     journal.Journal.write = counted(journal.Journal.write, False, with_fills)
 if moment == "after_intent_journaled":
-    opening = lambda changes, *_: any(l.journaled.kind == "submitting" for c in changes for l in c.lines)
-    journal.Journal.write = counted(journal.Journal.write, False, opening)
+    journal.Journal.open = counted(journal.Journal.open, False, lambda changes, *_: bool(changes))
 sys.exit(main.main(runs.current()))
 """
 

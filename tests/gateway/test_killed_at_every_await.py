@@ -28,7 +28,7 @@ VITAL = {
     "scribe.py _journaling",
     "scribe.py _note",
     "scribe.py _publishing",
-    "scribe.py write",
+    "scribe.py open",
     "submit.py _in_turn",
     "truth.py _read",
 }
