@@ -9,24 +9,16 @@ import os
 import signal
 import threading
 import time
-<<<<<<< HEAD
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-=======
 from collections.abc import AsyncIterator, Callable, Sequence
->>>>>>> c775b49 (perf(gateway): a new intent is journaled on a connection of its own, in one round trip)
 
 import msgspec
 import pytest
 from trading_floor import Floor, await_true
 
-<<<<<<< HEAD
 from broker_adapter.gateway.account_watch import BreakerChange
-from broker_adapter.gateway.journal import Journal
-=======
 from broker_adapter.gateway.desk import Change
 from broker_adapter.gateway.journal import Entry, Journal
->>>>>>> c775b49 (perf(gateway): a new intent is journaled on a connection of its own, in one round trip)
 from broker_adapter.gateway.main import Gateway, main
 from broker_adapter.kite.client import KiteBroker
 from infra.postgres import book
@@ -50,22 +42,16 @@ pytestmark = pytest.mark.stack
 
 @contextlib.asynccontextmanager
 async def gateway(
-<<<<<<< HEAD
-    floor: Floor, broker: Broker | None = None, changes: deque[BreakerChange] | None = None
-=======
-    floor: Floor, broker: Broker | None = None, journal: Journal | None = None
->>>>>>> c775b49 (perf(gateway): a new intent is journaled on a connection of its own, in one round trip)
+    floor: Floor,
+    broker: Broker | None = None,
+    changes: deque[BreakerChange] | None = None,
+    journal: Journal | None = None,
 ) -> AsyncIterator[Gateway]:
     engine = book.engine_of(floor.run.config.storage.database_url)
     book.begin_run(engine, floor.run)
     engine.dispose()
-<<<<<<< HEAD
-    journal = Journal(floor.run.config.storage.database_url, floor.run.run_id)
-    house = Gateway(floor.run, floor.log, journal, broker or KiteBroker(floor.run), changes)
-=======
     journal = journal or Journal(floor.run.config.storage.database_url, floor.run.run_id)
-    house = Gateway(floor.run, floor.log, journal, broker or KiteBroker(floor.run))
->>>>>>> c775b49 (perf(gateway): a new intent is journaled on a connection of its own, in one round trip)
+    house = Gateway(floor.run, floor.log, journal, broker or KiteBroker(floor.run), changes)
     stopping = asyncio.Event()
     serving = asyncio.create_task(house.serve(stopping))
     try:
