@@ -6,9 +6,10 @@ The gateway process, a PostgreSQL and a sandbox without latency of its own; a re
 stamps the moment an order request arrives. At 1, 5 and 8 orders a second, every second one an exit (of
 entries alone the limiter lets a little less than 8 through, since a request may take its time); percentiles
 need some hundred orders, so p99 at one a second is the worst of a few dozen.
-The baseline, in the same run and just before
-each rate: one row inserted and committed in the same PostgreSQL, and the same form posted through the same
-relay by a plain HTTP client, one after the other. Prints a table, then one JSON line.
+
+The baseline, in the same run and just before each rate: one row inserted and committed in the same
+PostgreSQL, and the same form posted through the same relay by a plain HTTP client, one after the other.
+Prints a table, then one JSON line.
 
 `--beside RATE` measures the same leg in the whole stack while RATE ticks/s flow through it: from the intent
 handed to the log until the request leaves (`submitted_at`), the orders being the desk's own.
