@@ -70,10 +70,10 @@ format: bootstrap ## Format the tree and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: bootstrap ## All benchmarks, full length (some minutes)
-	@for b in kernels live_path day_max log archive ticker; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in kernels live_path order_path day_max log archive ticker; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 bench-quick: bootstrap ## The same benchmarks, short form
-	@for b in kernels live_path day_max log archive ticker; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+	@for b in kernels live_path order_path day_max log archive ticker; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
 
 chaos: bootstrap ## kill -9 every process in the middle of paper days, one by one and in pairs (some minutes)
 	@$(BIN)/python tests/e2e/chaos.py $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
