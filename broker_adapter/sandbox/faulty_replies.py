@@ -15,9 +15,10 @@ import urllib.parse
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import formatdate
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -56,12 +57,14 @@ ALWAYS_REACHED = ("timeout_after_accept", "timed_out_400", "no_content_type")
 class LeakyProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """uvicorn's protocol that hands its transport on in the scope, so that a fault can cut the connection."""
 
+    app: ASGIApp
+
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        plain = self.app
+        plain: ASGIApp = self.app
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["extensions"] = {TRANSPORT: transport}  # type: ignore[typeddict-item]
+            cast(dict[str, Any], scope)["extensions"] = {TRANSPORT: transport}
             await plain(scope, receive, send)
 
         self.app = app
@@ -83,9 +86,12 @@ class FaultyReplies:
         self._machine_s = machine_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == ScopeType.HTTP:
+            await self._http(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _http(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         send = self._dated(send)
         if self._board.strike("venue", only=("token_expired",)):
             self._expire()
@@ -102,7 +108,7 @@ class FaultyReplies:
         if placement:
             stuck = self._board.strike("order", only=("stuck_order",), **about)
             refused = self._board.strike("order", only=("rms_rejected",), **about)
-            scope[HANDLING] = _handling(reply, stuck, refused)  # type: ignore[typeddict-unknown-key]
+            cast(dict[str, Any], scope)[HANDLING] = _handling(reply, stuck, refused)
         if skew := self.skew_s():
             send = _skewed(send, skew)
         if reply is None:
@@ -227,7 +233,8 @@ async def _stay_silent(receive: Receive, seconds: float) -> None:
 
 async def _cut(scope: HTTPScope, receive: Receive) -> None:
     """Reset the connection, and wait until the server has noticed."""
-    transport: asyncio.Transport | None = scope.get("extensions", {}).get(TRANSPORT)  # type: ignore[call-overload]
+    extensions = cast(dict[str, asyncio.Transport], scope.get("extensions") or {})
+    transport = extensions.get(TRANSPORT)
     if transport is None:
         raise ConnectionResetError("the connection was cut by a fault")
     reset(transport)

@@ -97,9 +97,10 @@ class RecordedMarket:
         self.indices: Final = tuple(one for one in self._listed if one.segment == "INDICES")
         self.counts: Final = _count(recording, session)
         self._sent, self._order = _send_times(recording, session)
-        self._heads, self._books = (
-            _modelled(self._listed, recording, session) if self._modelled else (None, None)
-        )
+        self._heads: npt.NDArray[np.uint32] | None = None
+        self._books: npt.NDArray[np.int64] | None = None
+        if self._modelled:
+            self._heads, self._books = _modelled(self._listed, recording, session)
         self.description: Final = self._describe()
 
     def slices(self, start_at: int | None = None) -> Iterator[Slice]:

@@ -298,4 +298,5 @@ def _paise(file: Path, table: pa.Table, name: str) -> npt.NDArray[np.int64]:
         raise FeedError(
             f"{file}: column `{name}` is {rupees[row]} in row {row} (from 0), which is not whole paise"
         )
-    return paise.astype(np.int64)
+    whole: npt.NDArray[np.int64] = paise.astype(np.int64)
+    return whole

@@ -48,7 +48,7 @@ def _day_moments(returns: Floats) -> dict[str, float]:
     returns, deviation = returns[usual], deviation[usual]
     size = np.abs(returns)
     middle = np.nanstd(returns[:, 120:240], axis=1)
-    pairs = np.ma.corrcoef(np.ma.masked_invalid(returns)).filled(np.nan)
+    pairs = np.ma.corrcoef(np.ma.masked_invalid(returns)).filled(np.nan)  # type: ignore[no-untyped-call]
     np.fill_diagonal(pairs, np.nan)
     return {
         "1 m return, standard deviation (bps)": float(np.median(deviation)) * 1e4,

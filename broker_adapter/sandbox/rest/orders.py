@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from litestar import delete, get, post, put
 
 from broker_adapter.sandbox import rows
 from broker_adapter.sandbox.admission import not_found
-from broker_adapter.sandbox.orders import ON_TIME
+from broker_adapter.sandbox.orders import ON_TIME, Handling
 from broker_adapter.sandbox.rest.desk import HANDLING, Call, Reply, desk_of, form_of, success
 
 
 @post("/orders/{variety:str}", status_code=200, opt={"scope": "placement"})
 async def place(request: Call) -> Reply:
     desk, form = desk_of(request), await form_of(request)
-    handling = request.scope.get(HANDLING, ON_TIME)
+    handling = cast(Handling, request.scope.get(HANDLING, ON_TIME))
     placed = desk.exchange.place(request.path_params["variety"], form, desk.clock.now(), handling)
     legs = int(form["iceberg_legs"]) if request.path_params["variety"] == "iceberg" else 1
     desk.limiter.count_more(max(legs, len(placed.children)) - 1)
