@@ -45,6 +45,7 @@ POLL_S = 0.001
 MAX_INTENTS = 100  # of one poll
 MAX_IN_FLIGHT = 200  # more wait on the log
 FIRST_CLOCK_S = 5.0
+EARS_S = 10.0  # live: how long the first ticker connection may take before we go on without it
 FINISH_S = 12.0  # at the end: for requests on their way and orders still live
 LAST_LOOKS_S = 4.0
 
@@ -115,8 +116,7 @@ class Gateway:
 
     async def _work(self, stopping: asyncio.Event) -> None:
         """Take up what an earlier gateway left; then intents until `stopping`, with an eye on the book."""
-        await self._connected.wait()  # orders without ears would be blind
-        await self.clock.reached(1, FIRST_CLOCK_S)
+        await self._listen()
         start = await self._recover()
         await self._watch.reconcile(Occasion.START)
         beside = [
@@ -135,6 +135,20 @@ class Gateway:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        """Wait for the ticker: order frames, and on paper the clock, come from it.
+
+        Live does not wait for ever: without frames the book is read each second, and an exit must leave
+        even on a day on which the ticker refuses us.
+        """
+        patience = None if self._run.config.mode == "paper" else EARS_S
+        try:
+            async with asyncio.timeout(patience):
+                await self._connected.wait()
+        except TimeoutError:
+            sys.stderr.write("gateway: no ticker; order updates come from the order book alone\n")
+        await self.clock.reached(1, FIRST_CLOCK_S)
 
     async def _recover(self) -> int:
         """Take up an earlier gateway's work; returns the offset of the next intent."""

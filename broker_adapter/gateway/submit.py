@@ -13,7 +13,7 @@ from kitepilot.config import BrokerSection, RiskSection
 from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.ports import Broker, Outcome, Rejected, Throttled
 
-THREADS = 4
+THREADS = 4  # for each of entries and exits
 THROTTLED_ATTEMPTS = 3
 
 
@@ -26,7 +26,12 @@ class Sent(NamedTuple):
 
 
 class Submitter:
-    """The only caller of `Broker.submit`. Exits may use the whole rate, entries leave room for them."""
+    """The only caller of `Broker.submit`. Exits may use the whole rate, entries leave room for them.
+
+    Exits have threads and lanes of their own: an entry that waits for its turn or for an answer that does
+    not come never stands before an exit, not even one of the same instrument. An exit is for shares that are
+    held, so it may overtake an entry.
+    """
 
     def __init__(
         self, broker: Broker, limits: RateLimits, risk: RiskSection, settings: BrokerSection
@@ -35,8 +40,10 @@ class Submitter:
         self._risk = risk
         self._settings = settings
         self._limits = limits
-        self._lanes: dict[int, asyncio.Lock] = {}
-        self._pool = ThreadPoolExecutor(THREADS, "order")
+        self._lanes: dict[tuple[int, bool], asyncio.Lock] = {}
+        self._pools = {
+            exit: ThreadPoolExecutor(THREADS, "exit" if exit else "entry") for exit in (False, True)
+        }
 
     async def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
         """Send one journaled child, once unless refused unseen (429). The broker's faults are outcomes."""
@@ -44,19 +51,19 @@ class Submitter:
         if refused is not None:
             now = time.time_ns()
             return Sent(refused, now, now)
-        async with self._lanes.setdefault(intent.token, asyncio.Lock()):
+        exit = intent.purpose is not Purpose.ENTRY
+        async with self._lanes.setdefault((intent.token, exit), asyncio.Lock()):
             try:
-                return await self._in_turn(intent, tag, quantity)
+                return await self._in_turn(intent, tag, quantity, exit)
             except DayCapError as err:
                 now = time.time_ns()
                 return Sent(Rejected("day_cap", str(err)), now, now)
 
-    async def _in_turn(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
-        exit = intent.purpose is not Purpose.ENTRY
+    async def _in_turn(self, intent: ApprovedIntent, tag: str, quantity: int, exit: bool) -> Sent:
         loop = asyncio.get_running_loop()
         for _ in range(THROTTLED_ATTEMPTS):
             async with self._limits.sending("order", exit):
-                sent = await loop.run_in_executor(self._pool, self._send, intent, tag, quantity)
+                sent = await loop.run_in_executor(self._pools[exit], self._send, intent, tag, quantity)
             if not isinstance(sent.outcome, Throttled):
                 break
             # refused unseen: certain that no order exists, so sending it again doubles nothing
@@ -64,7 +71,8 @@ class Submitter:
         return sent
 
     def close(self) -> None:
-        self._pool.shutdown()
+        for pool in self._pools.values():
+            pool.shutdown()
 
     def _send(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
         sent_at = time.time_ns()

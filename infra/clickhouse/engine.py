@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Engine:
     def __init__(self, data: Path, config: Path) -> None:
         import chdb
 
-        self._connect = chdb.connect
+        self._connect: Callable[[str], Any] = chdb.connect
         self._address = f"{data}?config-file={config}"
         self._base = self._connect(self._address)
         self.version = self._ask("SELECT version()")

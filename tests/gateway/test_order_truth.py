@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 
 import pytest
 from hypothesis import given
@@ -260,6 +261,31 @@ async def test_orders_of_one_instrument_leave_in_the_order_of_their_intents() ->
     await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00", i.quantity) for i in same))
     submitter.close()
     assert broker.order == [i.intent_id for i in same]
+
+
+async def test_an_exit_leaves_while_every_entry_waits_for_an_answer_that_does_not_come() -> None:
+    clock = VenueClock()
+    clock.feed(NOW)
+    answer = threading.Event()
+
+    class Dumb(Counting):
+        def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
+            if intent.purpose is Purpose.ENTRY:
+                answer.wait()
+            return super().submit(intent, tag, quantity)
+
+    submitter = Submitter(Dumb(clock), RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
+    entries = [asyncio.create_task(submitter.submit(i, "", i.quantity)) for i in many(8, Purpose.ENTRY)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            left = await submitter.submit(many(1, Purpose.EXIT)[0], "", 1)
+        assert isinstance(left.outcome, Accepted)
+        assert not any(entry.done() for entry in entries)
+    finally:
+        answer.set()
+    await asyncio.gather(*entries)
+    submitter.close()
 
 
 async def test_only_an_order_refused_unseen_is_sent_again() -> None:
