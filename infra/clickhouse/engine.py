@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from infra.clickhouse.accounts import Account
 from infra.clickhouse.errors import RequestError
@@ -89,7 +89,7 @@ class Engine:
     def __init__(self, data: Path, config: Path) -> None:
         import chdb
 
-        self._connect: Callable[[str], Any] = chdb.connect
+        self._connect = cast(Callable[[str], Any], chdb.connect)
         self._address = f"{data}?config-file={config}"
         self._base = self._connect(self._address)
         self.version = self._ask("SELECT version()")
