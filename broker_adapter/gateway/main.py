@@ -241,7 +241,7 @@ class Gateway:
         settled = self.desk.settle(file, sent.outcome, self.clock.now(), sent.replied_at, sent.sent_at)
         await self._scribe.post([settled])
         if (refusal := self._refusals.hear(sent.outcome)) is not None:
-            await self._watch.alarm("refused", *refusal, halts=False)
+            await self._watch.alarm("refused", refusal.subject, refusal.detail, halts=refusal.halts)
         if file.hungry or isinstance(sent.outcome, Unknown):
             self._truth.hint()
 

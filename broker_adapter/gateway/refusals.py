@@ -1,9 +1,14 @@
-"""What the broker refuses whatever the order is, exits too: only a person can help, so somebody is told."""
+"""Refusals that only a person can do something about, so that somebody is told.
+
+What the broker refuses whatever the order is, exits too; and what our own second look refuses, which the risk
+fold never asks for: something between the two is broken, and nothing more is opened until it was looked at.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from broker_adapter.gateway.slicing import GATEWAY_LIMIT
 from kitepilot.ports import Accepted, AuthLost, Outcome, Rejected
 
 ACCOUNT_CODES = ("ip_refused", "day_cap")  # of `kite.outcomes`
@@ -11,10 +16,11 @@ LOGIN = "login_needed"
 
 
 class Refusal(NamedTuple):
-    """An alarm's words. `subject` is the reason's name, `detail` what the broker said."""
+    """An alarm's words. `subject` is the reason's name, `detail` what the broker or the second look said."""
 
     subject: str
     detail: str
+    halts: bool = False
 
 
 class Refusals:
@@ -33,6 +39,8 @@ class Refusals:
                 found = Refusal(LOGIN, message)
             case Rejected(code, message) if code in ACCOUNT_CODES:
                 found = Refusal(code, message)
+            case Rejected(code, message) if code == GATEWAY_LIMIT:
+                found = Refusal(code, message, halts=True)
             case _:
                 return None
         if found.subject in self._told:

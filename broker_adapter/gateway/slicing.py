@@ -12,6 +12,7 @@ from kitepilot.events import ApprovedIntent, Purpose, RiskLimits
 from kitepilot.ports import Rejected
 
 MAX_CHILDREN = 99  # two digits of the tag name the child
+GATEWAY_LIMIT = "gateway_limit"  # the code of what the second look refuses
 LOT = 1  # cash shares trade in ones: `kitepilot.market.instruments` admits nothing else
 
 
@@ -40,14 +41,29 @@ def children(intent: ApprovedIntent, broker: BrokerSection) -> tuple[int, ...]:
 
 
 def refusal(intent: ApprovedIntent, limits: RiskLimits, broker: BrokerSection) -> Rejected | None:
-    """The second look at the hard limits, on another path than the risk fold's. Exits are not held up."""
+    """The second look at the hard limits, on another path than the risk fold's; past one, the fold erred.
+
+    Exits are held to what can be sent at all, and at the market to the price band. A limit exit has no price
+    it is refused for.
+    """
     if intent.quantity > broker.freeze_quantity * MAX_CHILDREN:
-        return Rejected("gateway_limit", f"quantity {intent.quantity} above {MAX_CHILDREN} freeze quantities")
+        return _refused(f"quantity {intent.quantity} above {MAX_CHILDREN} freeze quantities")
+    if intent.protection_bps > limits.price_band_bps:
+        # Not narrowed to the band: the ladder ends there, so a number past it was made or changed by
+        # something else, and side and quantity cannot be trusted either. A refusal is told as the order's
+        # end: it frees the shares for the fold's next try a second later, at its own width, and after six
+        # tries every other one is a limit. A dead letter would not do: no end is told of it, and the fold
+        # would wait for one.
+        return _refused(f"protection {intent.protection_bps} bps above {limits.price_band_bps}")
     if intent.purpose is not Purpose.ENTRY:
         return None
     value = intent.quantity * intent.limit_price_paise
     if intent.quantity > limits.order_quantity:
-        return Rejected("gateway_limit", f"quantity {intent.quantity} above {limits.order_quantity}")
+        return _refused(f"quantity {intent.quantity} above {limits.order_quantity}")
     if value > limits.order_value_paise:
-        return Rejected("gateway_limit", f"value {value} paise above {limits.order_value_paise}")
+        return _refused(f"value {value} paise above {limits.order_value_paise}")
     return None
+
+
+def _refused(why: str) -> Rejected:
+    return Rejected(GATEWAY_LIMIT, why)

@@ -192,16 +192,6 @@ async def test_a_refused_order_is_rejected_and_says_why(floor: Floor) -> None:
     assert last.message
 
 
-async def test_an_entry_above_the_hard_limits_never_reaches_the_broker(floor: Floor) -> None:
-    limits = floor.run.config.risk.limits()
-    intent = floor.intent(quantity=limits.order_quantity + 1)
-    async with gateway(floor):
-        floor.send(intent)
-        await until(ended(floor, intent))
-    assert floor.exchange.orders_of([intent]) == []
-    assert updates(floor)[-1].message.startswith("gateway_limit: quantity")
-
-
 async def test_what_is_no_intent_of_this_run_is_buried_and_the_day_goes_on(floor: Floor) -> None:
     good, other = floor.intent(), floor.intent(1)
     strangers = [
