@@ -85,10 +85,18 @@ def await_true(condition: Any, timeout_s: float = 30.0) -> None:
 
 @pytest.fixture(scope="session")
 def exchange() -> Iterator[Exchange]:
+    with sandbox(OPEN_NS + 60_000_000_000, "--speed", "600") as venue:
+        venue.post("/admin/speed", {"speed": 5})
+        yield venue
+
+
+@contextmanager
+def sandbox(since_ns: int, *words: str) -> Iterator[Exchange]:
+    """An exchange with six instruments, once session time has passed `since_ns`; `words`: more options."""
     port = free_port()
-    words = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
+    common = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
     child = subprocess.Popen(
-        [*words, "--speed", "600", "--start", "--date", "2026-11-20"],
+        [*common, "--start", "--date", "2026-11-20", *words],
         env={**os.environ, "KITEPILOT_API_SECRET": SECRET},
     )
     venue = Exchange(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port + 1}", f"http://127.0.0.1:{port + 2}")
@@ -96,13 +104,12 @@ def exchange() -> Iterator[Exchange]:
     def in_session() -> bool:
         assert child.poll() is None, "the sandbox ended"
         try:
-            return bool(venue.get("/admin/state")["session_time_ns"] > OPEN_NS + 60_000_000_000)
+            return bool(venue.get("/admin/state")["session_time_ns"] >= since_ns)
         except httpx.TransportError:
             return False
 
     try:
         await_true(in_session, 180)
-        venue.post("/admin/speed", {"speed": 5})
         yield venue
     finally:
         child.terminate()
