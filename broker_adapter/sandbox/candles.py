@@ -1,9 +1,9 @@
 """Historical candles of the sandbox's own market, read from the feed a second time.
 
 Today's candles hold what has been played so far, the running minute included, as Kite's do. Earlier
-sessions are played for it on first use, as many as `sessions_back`; before that there is nothing. Intervals
-longer than a minute are folded from minutes, counted from the open. Nothing here touches the market that
-trades.
+sessions, as many as `sessions_back`, are those of the same feed: the packets of the one instrument that is
+asked for are made on first use, not the whole market's; before that there is nothing. Intervals longer than
+a minute are folded from minutes, counted from the open. Nothing here touches the market that trades.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from broker_adapter.sandbox.feed.port import MarketFeed, Slice
 from broker_adapter.sandbox.minute_bars import NS_PER_S, S_PER_MINUTE, Bar, MinuteBars
 from kitepilot.market import calendar
 from kitepilot.market.calendar import Session, ist_date, ist_ns
+from kitepilot.market.ticks import PACKET_DTYPE
 
 SLICES_AT_ONCE = 240
-END_OF_TIME = 2**63 - 1
 
 #: Minutes per candle; 0 a day, -1 a week. The second line is not in Kite's documentation but is answered.
 MINUTES = {
@@ -37,7 +37,7 @@ MAX_DAYS = {
 
 
 class _Reading:
-    """One session's feed, read as far as asked."""
+    """Today's feed, read as far as asked."""
 
     def __init__(self, feed: MarketFeed, session: Session) -> None:
         listed = (*feed.instruments, *feed.indices)
@@ -49,10 +49,10 @@ class _Reading:
         """Add every slice that ends at or before `upto` (session ns)."""
         while pieces := list(itertools.islice(self._before(upto), SLICES_AT_ONCE)):
             if packets := [piece.packets for piece in pieces if len(piece.packets)]:
-                self.bars.add(np.concatenate(packets))
-            for packet in itertools.chain.from_iterable(piece.raw for piece in pieces):
-                if len(packet) == 32:
-                    self.bars.add_index(packet)
+                self.bars.add(
+                    np.concatenate(packets, dtype=PACKET_DTYPE)
+                )  # told: else compared field by field
+            _add_indices(self.bars, itertools.chain.from_iterable(piece.raw for piece in pieces))
 
     def _before(self, upto: int) -> Iterator[Slice]:
         while (piece := self._ahead or next(self._slices, None)) is not None:
@@ -61,6 +61,30 @@ class _Reading:
                 return
             self._ahead = None
             yield piece
+
+
+class _PastDay:
+    """An earlier session; an instrument's packets are read when its candles are first asked for."""
+
+    def __init__(self, feed: MarketFeed, session: Session) -> None:
+        listed = (*feed.instruments, *feed.indices)
+        self._bars = MinuteBars(np.array([row.token for row in listed], dtype=np.int64), session)
+        self._feed = feed
+        self._read: set[int] = set()
+
+    def minutes_of(self, token: int) -> list[Bar]:
+        if token not in self._read:
+            self._read.add(token)
+            for packets, raw in self._feed.packets_of(token):
+                self._bars.add(packets)
+                _add_indices(self._bars, raw)
+        return self._bars.bars(token)
+
+
+def _add_indices(bars: MinuteBars, raw: Iterable[bytes]) -> None:
+    for packet in raw:
+        if len(packet) == 32:
+            bars.add_index(packet)
 
 
 class CandleDesk:
@@ -84,7 +108,7 @@ class CandleDesk:
         self._earlier = earlier
         self._sessions_back = sessions_back
         self._today = _Reading(feed, session)
-        self._past: dict[date, _Reading | None] = {}
+        self._past: dict[date, _PastDay | None] = {}
         self._reading = asyncio.Lock()
 
     async def candles(self, token: int, interval: str, first: int, last: int) -> list[Bar]:
@@ -119,12 +143,9 @@ class CandleDesk:
             return self._today.bars.bars(token)
         if day not in self._past:
             feed = self._earlier(day)
-            self._past[day] = _Reading(feed, calendar.session(day)) if feed else None
-        reading = self._past[day]
-        if reading is None or not reading.bars.lists(token):
-            return []
-        reading.read(END_OF_TIME)
-        return reading.bars.bars(token)
+            self._past[day] = _PastDay(feed, calendar.session(day)) if feed else None
+        past = self._past[day]
+        return past.minutes_of(token) if past else []
 
 
 def fold(minutes: Iterable[Bar], length: int, session: Session) -> list[Bar]:

@@ -53,9 +53,10 @@ class MinuteBars:
         order = np.flatnonzero(known)[np.argsort(row[known], kind="stable")]
         if not len(order):
             return
-        row, packets = row[order], packets[order]
-        traded, minute = self._traded(row, packets), self._minute(packets["last_trade_time"])
-        price = packets["last_price"].astype(np.int64)
+        row = row[order]
+        traded = self._traded(row, packets["volume"][order].astype(np.int64))
+        minute = self._minute(packets["last_trade_time"][order])
+        price = packets["last_price"][order].astype(np.int64)
         keep = (traded > 0) & (minute >= 0) & (minute < self._minutes) & (price > 0)
         self._mark(row[keep] * self._minutes + minute[keep], price[keep], traded[keep])
 
@@ -86,10 +87,10 @@ class MinuteBars:
             if bar[3]
         ]
 
-    def _traded(self, row: npt.NDArray[np.intp], packets: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
-        """How far each packet raised its instrument's day volume; a volume that falls raises nothing."""
+    def _traded(self, row: npt.NDArray[np.intp], told: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How far each packet's volume raised its instrument's of the day; one that falls raises nothing."""
         group = row.astype(np.int64) * _GROUP
-        volume = np.maximum(packets["volume"].astype(np.int64), self._day_volume[row])
+        volume = np.maximum(told, self._day_volume[row])
         highest = np.maximum.accumulate(volume + group) - group
         first = np.r_[True, row[1:] != row[:-1]]
         before = np.where(first, self._day_volume[row], np.r_[0, highest[:-1]])

@@ -240,6 +240,21 @@ def test_every_row_is_sent_once_in_order_whatever_the_recorder_wrote(tmp_path, s
     assert (packets["exchange_time"].astype(np.int64) * SECOND <= sent).all()
 
 
+def test_the_packets_of_one_name_are_those_it_has_among_the_others(tmp_path):
+    names = ("RELI", "INFY", "NIFTY 50")
+    each = [_rows(symbol=name, start=OPEN + timedelta(seconds=3 * k)) for k, name in enumerate(names)]
+    rows = {column: [value for one in each for value in one[column]] for column in each[0]}
+    market = open_recording(_write(tmp_path, rows), DAY)
+    slices, packets = _played(market)
+    for one in market.instruments:
+        ((alone, raw),) = market.packets_of(one.token)
+        assert raw == [] and len(alone) == 40
+        assert np.array_equal(alone, packets[packets["token"] == one.token].astype(alone.dtype))
+    ((nothing, raw),) = market.packets_of(market.indices[0].token)
+    assert raw == [packet for piece in slices for packet in piece.raw] and len(nothing) == 0
+    assert list(market.packets_of(1)) == []
+
+
 def _shared() -> Path:
     root = Path(os.environ.get("KITEPILOT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
     if not (root / "data" / "ticks").is_dir():

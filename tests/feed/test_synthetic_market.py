@@ -58,6 +58,13 @@ def test_the_same_seed_gives_the_same_bytes_however_the_day_is_cut(chunk_s):
     assert _digest(SyntheticMarket(DAY, 7, 12), chunk_s) == _digest(SyntheticMarket(DAY, 7, 12), 60)
 
 
+def test_one_company_s_day_made_alone_is_the_day_it_has_among_the_others(market, day):
+    for one in market.instruments:
+        alone = [packets for packets, _ in market.packets_of(one.token)]
+        assert np.concatenate(alone).tobytes() == _of(day, one.token)[0].tobytes()
+    assert list(market.packets_of(1)) == []
+
+
 def test_another_seed_or_another_day_is_another_market():
     here = _digest(SyntheticMarket(DAY, 7, 3), 600)
     assert here != _digest(SyntheticMarket(DAY, 8, 3), 600)

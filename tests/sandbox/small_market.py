@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
 
-from broker_adapter.sandbox.feed.port import SLICE_NS, FeedInstrument, Slice
+from broker_adapter.sandbox.feed.port import SLICE_NS, FeedInstrument, Packets, Slice
 from kitepilot.market import calendar
 from kitepilot.market.ticks import PACKET_DTYPE
 
@@ -60,11 +61,11 @@ class SmallMarket:
 
     def slices(self, start_at: int | None = None) -> Iterator[Slice]:
         pending = sorted(self.sends, key=lambda send: send[0])
-        until = self.begins_at
+        until, sent = self.begins_at, 0
         while until < self.ends_at:
             until += SLICE_NS
-            now = [send for send in pending if send[0] < until]
-            pending = pending[len(now) :]
+            begins, sent = sent, bisect_left(pending, until, lo=sent, key=lambda send: send[0])
+            now = pending[begins:sent]
             rows = [(at, row) for at, row in now if not isinstance(row, bytes)]
             packets = np.concatenate([row for _, row in rows]) if rows else np.zeros(0, PACKET_DTYPE)
             yield Slice(
@@ -72,4 +73,11 @@ class SmallMarket:
                 packets,
                 np.array([at for at, _ in rows], dtype=np.int64),
                 [row for _, row in now if isinstance(row, bytes)],
+            )
+
+    def packets_of(self, token: int) -> Iterator[Packets]:
+        for piece in self.slices():
+            yield (
+                piece.packets[piece.packets["token"] == token],
+                [raw for raw in piece.raw if int.from_bytes(raw[:4]) == token],
             )

@@ -53,6 +53,10 @@ class Slice(NamedTuple):
     raw: list[bytes]
 
 
+#: PACKET_DTYPE[k] and other packets (see `Slice.raw`), each in send order.
+Packets = tuple[npt.NDArray[np.void], list[bytes]]
+
+
 class MarketFeed(Protocol):
     """A whole session, playable any number of times with the same bytes.
 
@@ -75,5 +79,12 @@ class MarketFeed(Protocol):
         """Half-second slices that cover the session in order, empty ones included.
 
         `start_at` (session ns UTC) skips slices that end at or before it; the rest is unchanged.
+        """
+        ...
+
+    def packets_of(self, token: int) -> Iterator[Packets]:
+        """The packets that `slices` holds of one instrument or index, in a few large pieces.
+
+        Nothing for an unknown token.
         """
         ...

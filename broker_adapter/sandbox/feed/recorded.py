@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_adapter.sandbox.feed import modelled_depth
-from broker_adapter.sandbox.feed.port import SLICE_NS, DepthOrigin, FeedInstrument, Slice
+from broker_adapter.sandbox.feed.port import SLICE_NS, DepthOrigin, FeedInstrument, Packets, Slice
 from broker_adapter.sandbox.feed.recording_file import (
     KITE_FULL,
     Recording,
@@ -116,6 +116,18 @@ class RecordedMarket:
         for one in play:
             low, high = np.searchsorted(index_sent, [one.until - SLICE_NS, one.until])
             yield one if low == high else one._replace(raw=self._index_packets(indices[low:high]))
+
+    def packets_of(self, token: int) -> Iterator[Packets]:
+        """See `MarketFeed.packets_of`."""
+        for code, one in enumerate(self._listed):
+            if one.token != token:
+                continue
+            mine = self._recording.code[self._order] == code
+            if one.segment == "INDICES":
+                yield np.empty(0, PACKET_DTYPE), self._index_packets(self._order[mine])
+            else:
+                for _, packets, _ in self._chunks(self._order[mine], self._sent[mine]):
+                    yield packets, []
 
     def _chunks(
         self, order: npt.NDArray[np.int64], sent: npt.NDArray[np.int64]

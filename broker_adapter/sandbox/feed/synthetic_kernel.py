@@ -45,11 +45,14 @@ DUPLICATE_CHANCE = 0.065
 QUIET_START_NS = 1_000_000_000  # nothing before clients have seen a clock
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def advance(
-    key, first, until, t0, step_ns, traits, facts, floats, ints, market, curves, shocks, stalls, words, sent
-):
-    """Run steps [first, until) for every instrument; returns the number of packets written.
+    key, first, until, t0, step_ns, rows, traits, facts, floats, ints, market, curves, shocks, stalls, words,
+    sent,
+):  # fmt: skip
+    """Run steps [first, until) for the instruments in `rows`; returns the number of packets written.
+
+    Nothing of one instrument reaches another, so a row's packets are the same whichever others are run.
 
     `market` float64[3] (factor's slow and fast log volatility, its return); `shocks` float64[n + 1, steps]
     are planned log jumps of these steps (last row: everybody); `stalls` int64[k, 2] are spells in which
@@ -63,7 +66,7 @@ def advance(
         _seek(stream, key, n + 7, step)
         _market_step(stream, market, dt)
         common = market[2] + shocks[n, step - first]
-        for i in range(n):
+        for i in rows:
             if step >= facts[i, CLOSE_STEP]:
                 continue
             _seek(stream, key, i, step)
