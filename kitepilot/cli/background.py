@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -105,33 +105,39 @@ def _open_paper(run: Run, supervisor: Supervisor, log: EventLog) -> None:
     exchange.close()
 
 
-def take_down(home: Path, *, leave_positions: bool = False) -> bool:
-    """Stop the system of this home; False when nothing ran. A live run is flattened first.
+@dataclass(frozen=True)
+class TakenDown:
+    """What `take_down` found, and how a live day ended (None: paper, or a run that never opened)."""
+
+    was_running: bool
+    result: dict[str, Any] | None = None
+
+
+def take_down(home: Path, *, leave_positions: bool = False) -> TakenDown:
+    """Stop the system of this home. A live run is flattened first, and its day concluded.
 
     Raises:
-        SupervisionError: live, not seen flat, and nobody said `leave_positions`; it runs on, halted.
+        SupervisionError: live, not seen flat, and nobody said `leave_positions`; it runs on, halted. Or all
+            is stopped, and a live day could not be concluded.
     """
     supervisor = Supervisor(home)
     if not supervisor.alive():
-        return False
-    folder = supervisor.run_folder()
-    if folder is not None and not leave_positions:
-        _flatten_live(Run(folder.name, folder, configuration.load(folder / "config.yaml")))
-    supervisor.shutdown()
-    return True
+        return TakenDown(False)
+    run = _opened_live(supervisor.run_folder())
+    if run is None:
+        supervisor.shutdown()
+        return TakenDown(True)
+    from kitepilot.cli.closing import close_day
+
+    return TakenDown(True, close_day(run, supervisor, leave_positions=leave_positions))
 
 
-def _flatten_live(run: Run) -> None:
-    from infra.eventlog import open_log
-    from kitepilot.cli.flatten import flatten, status_of
-
-    if run.config.mode != "live" or not (run.folder / "parameters.json").exists():
-        return  # paper money, or a run that was never announced
-    log = open_log(run)
-    try:
-        flatten(log, status_of(run.config), run.parameters().close_at, time.time_ns())
-    finally:
-        log.close()
+def _opened_live(folder: Path | None) -> Run | None:
+    """The run in `folder`, if it trades live and was announced: there may be something to flatten."""
+    if folder is None or not (folder / "parameters.json").exists():
+        return None
+    run = Run(folder.name, folder, configuration.load(folder / "config.yaml"))
+    return run if run.config.mode == "live" else None
 
 
 def describe(home: Path) -> dict[str, Any]:

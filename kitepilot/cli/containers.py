@@ -12,6 +12,7 @@ from kitepilot.cli import live, opening, outcome
 from kitepilot.cli import processes as table
 from kitepilot.cli.paper import ARCHIVE_WITHIN_S, Day, Interrupt
 from kitepilot.cli.supervise import SupervisionError
+from kitepilot.cli.venue import SandboxVenue
 from kitepilot.cli.watch import stderr_console
 from kitepilot.config import Config
 from kitepilot.run import Run
@@ -61,9 +62,9 @@ def conduct(run: Run, *, as_json: bool) -> dict[str, Any]:
     log = open_log(run)
     day = Day(run, console, Interrupt(console.print))
     exchange = opening.Exchange(run.config)
-    watch, interrupted, traded_s = day.follow(log, exchange)
+    interrupted, traded_s = day.follow(log, exchange)
     outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
-    result = outcome.conclude(run, log, exchange, watch, interrupted=interrupted, traded_s=traded_s)
+    result = outcome.conclude(run, log, SandboxVenue(exchange), interrupted=interrupted, traded_s=traded_s)
     if not as_json:
         outcome.show(Console(), result)
     exchange.close()

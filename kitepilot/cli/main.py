@@ -151,16 +151,27 @@ def down(
     leave_positions: Annotated[
         bool, typer.Option("--leave-positions", help="Live: stop though positions may be open.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Stop everything in order: producers first, then consumers, then the stores.
 
-    A live run is flattened first, and runs on (halted) where it is not seen flat within a minute.
+    A live run is flattened first, and runs on (halted) where it is not seen flat within a minute. Once it is
+    flat its day is concluded as on paper: all books against the broker's, the report, the run's result.
+
+    Exit codes: 0 stopped (live: and reconciled), 1 live and not reconciled, 2 not stopped or not concluded.
     """
+    from kitepilot.cli import outcome
     from kitepilot.cli.background import take_down
 
     with clear_errors():
-        stopped = take_down(home(), leave_positions=leave_positions)
-    Console().print("stopped" if stopped else "nothing was running")
+        ended = take_down(home(), leave_positions=leave_positions)
+    if as_json:
+        print(json.dumps(ended.result or {"was_running": ended.was_running}))
+    elif ended.result:
+        outcome.show(Console(), ended.result)
+    else:
+        Console().print("stopped" if ended.was_running else "nothing was running")
+    raise typer.Exit(0 if ended.result is None or ended.result["reconciled"] else 1)
 
 
 @app.command()

@@ -17,10 +17,9 @@ from rich.table import Table
 
 from kitepilot import events as e
 from kitepilot.cli import reconcile, report
-from kitepilot.cli.opening import Exchange
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.cli.tape import Tape
-from kitepilot.cli.watch import Watch
+from kitepilot.cli.venue import Venue
 from kitepilot.orders.permission import permitted
 from kitepilot.orders.positions import FLAT, Position, apply_fill
 from kitepilot.ports import EventLog
@@ -30,6 +29,7 @@ from kitepilot.run import Run
 from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, SESSION
 
 NS_PER_MS = 1e6
+NS_PER_S = 1e9
 ALARMS_SHOWN = 50
 #: Topics that no flow decides from: what cannot be read there is found, and kept, by the archive alone.
 ARCHIVE_READS_ALONE = (DECISIONS, BARS, FEATURES, ORDERS, DEAD_LETTER)
@@ -79,6 +79,8 @@ class DayTape:
     denials: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     open_after_cutoff: list[str] = field(default_factory=list)
+    curve: report.EquityCurve = field(default_factory=report.EquityCurve)
+    trading_state: str = e.TradingState.ACTIVE.value
     tapes: dict[str, Tape] = field(default_factory=dict)
     decisions_hash: str = ""
 
@@ -120,17 +122,27 @@ class DayTape:
             for event in tape:
                 if isinstance(event, e.Verdict) and not event.approved:
                     self.denials[event.denial] += 1
-                elif (
-                    isinstance(event, e.AccountMarked)
-                    and event.open_positions
-                    and event.event_at >= flat_from
-                ):
-                    self.open_after_cutoff = self.open_after_cutoff or [
-                        f"{event.open_positions} at {report.ist_clock(event.event_at)}"
-                    ]
+                elif isinstance(event, e.StateChanged):
+                    self.trading_state = event.state.value
+                elif isinstance(event, e.AccountMarked):
+                    self._mark(event, flat_from)
                 yield event
 
         return e.stream_hash(seen())
+
+    def _mark(self, event: e.AccountMarked, flat_from: int) -> None:
+        net = event.realised_paise + event.unrealised_paise - event.charges_paise
+        self.curve.add(event.event_at, net, event.open_positions)
+        self.trading_state = event.state.value
+        if event.open_positions and event.event_at >= flat_from:
+            found = f"{event.open_positions} at {report.ist_clock(event.event_at)}"
+            self.open_after_cutoff = self.open_after_cutoff or [found]
+
+    @property
+    def marked_s(self) -> float:
+        """Session seconds between the first mark and the last."""
+        points = self.curve.all()
+        return (points[-1].at - points[0].at) / NS_PER_S if points else 0.0
 
     def trips(self) -> Trips:
         trips = Trips()
@@ -174,30 +186,27 @@ def await_archive(run: Run, ends: Mapping[str, int], within_s: float) -> None:
 
 
 def conclude(
-    run: Run,
-    log: EventLog,
-    exchange: Exchange,
-    watch: Watch,
-    *,
-    interrupted: bool,
-    traded_s: float,
+    run: Run, log: EventLog, venue: Venue, *, interrupted: bool, traded_s: float | None = None
 ) -> dict[str, Any]:
-    """Reconcile, summarise, write the report and the run's row; returns the result object."""
+    """Reconcile, summarise, write the report and the run's row; returns the result object.
+
+    `traded_s`: seconds of the machine from open to close; without, the session's own (live: the same).
+    """
     tape = DayTape.read(run, log, run.parameters())
     _add_buried_by_archive(run, tape.dead_letters)
-    proof = reconcile.prove(run, log, exchange, tape.open_after_cutoff)
+    proof = reconcile.prove(run, log, venue, tape.open_after_cutoff)
     trips = tape.trips()
     counts = _counts(run)
-    venue = exchange.get("/admin/state")
-    ticks = int(venue["ticks_sent"])
+    market = venue.market()
+    took_s = tape.marked_s if traded_s is None else traded_s
     totals = proof.totals
     won = sum(gross > 0 for _, gross in trips.results)
     result: dict[str, Any] = {
         "run_id": run.run_id,
         "mode": run.config.mode,
         "session": run.config.session.date,
-        "feed": venue["feed"],
-        "depth": venue["depth"],
+        "feed": market.feed,
+        "depth": market.depth,
         "log": run.config.log.kind,
         "config_hash": run.config_hash,
         "interrupted": interrupted,
@@ -214,9 +223,9 @@ def conclude(
         "unlinked_orders": proof.unlinked_orders,
         "messages": proof.logged,
         "messages_archived": proof.archived,
-        "ticks": ticks,
-        "ticks_per_s": round(ticks / traded_s, 1),
-        "traded_in_s": round(traded_s, 1),
+        "ticks": market.ticks,
+        "ticks_per_s": round(market.ticks / took_s, 1) if took_s else 0.0,
+        "traded_in_s": round(took_s, 1),
         "dead_letters": dict(tape.dead_letters),
         "denials": dict(tape.denials.most_common()),
         "round_trips": len(trips.results),
@@ -236,12 +245,12 @@ def conclude(
         ),
         "decisions_hash": tape.decisions_hash,
         "feed_counts": counts,
-        "trading_state": watch.trading_state,
+        "trading_state": tape.trading_state,
         "report": str(run.folder / "report.html"),
     }
     strategies = _by_strategy(tape, trips)
     tables = {"reconciliation": proof.table(), "strategies": strategies, "feed_counts": counts}
-    report.write(run.folder / "report.html", result, tables, watch.curve.all())
+    report.write(run.folder / "report.html", result, tables, tape.curve.all())
     result["reconciliation"] = proof.table()
     result["by_strategy"] = strategies
     (run.folder / "result.json").write_text(json.dumps(result, indent=1))

@@ -20,7 +20,8 @@ from kitepilot.cli.guard import DiskFullError, Guard, no_guard
 from kitepilot.cli.opening import Exchange
 from kitepilot.cli.seeding import ensure_models
 from kitepilot.cli.supervise import Supervisor
-from kitepilot.cli.watch import Bar, Follower, StalledError, Watch, command, stderr_console
+from kitepilot.cli.venue import SandboxVenue
+from kitepilot.cli.watch import Bar, Follower, StalledError, command, speaker, stderr_console
 from kitepilot.config import Config, ConfigError
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
@@ -60,7 +61,7 @@ def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any
             "the configuration says `mode: live`: `kitepilot up` trades live, `paper` never does"
         )
     console = stderr_console()
-    say = _speaker(console)
+    say = speaker(console)
     interrupt = Interrupt(say)
     supervisor = Supervisor(home)
     refuse_second(supervisor)
@@ -89,20 +90,13 @@ def _trade_day(run: Run, supervisor: Supervisor, console: Console, interrupt: In
     opening.start_trading(run, supervisor)
     opening.await_subscribed(run, exchange)
     day = Day(run, console, interrupt, Guard(run, supervisor))
-    watch, interrupted, traded_s = day.follow(log, exchange)
+    interrupted, traded_s = day.follow(log, exchange)
     supervisor.stop_processes(PRODUCERS)
     outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
-    result = outcome.conclude(run, log, exchange, watch, interrupted=interrupted, traded_s=traded_s)
+    result = outcome.conclude(run, log, SandboxVenue(exchange), interrupted=interrupted, traded_s=traded_s)
     exchange.close()
     log.close()
     return result
-
-
-def _speaker(console: Console) -> Callable[[str], None]:
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
-    return say
 
 
 class Day:
@@ -117,8 +111,8 @@ class Day:
         self._guard = guard
         self._commands = 0
 
-    def follow(self, log: EventLog, exchange: Exchange) -> tuple[Watch, bool, float]:
-        """Open the market and follow it; (what was seen, interrupted by a person, seconds traded)."""
+    def follow(self, log: EventLog, exchange: Exchange) -> tuple[bool, float]:
+        """Open the market and follow it; (interrupted by a person, seconds traded)."""
         parameters = self.run.parameters()
         opened = time.monotonic()
         exchange.post("/admin/start")
@@ -127,7 +121,7 @@ class Day:
             interrupted = self._until_over(follower, log, parameters.close_at)
             self._settle(follower, log)
         follower.close()
-        return follower.watch, interrupted, time.monotonic() - opened
+        return interrupted, time.monotonic() - opened
 
     def _until_over(self, follower: Follower, log: EventLog, close_at: int) -> bool:
         """Until the session is over (False) or a person has had it flattened (True).

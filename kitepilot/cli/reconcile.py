@@ -1,6 +1,6 @@
-"""The proof at the end of a day: exchange, PostgreSQL, the decision fold and ClickHouse say the same.
+"""The proof at the end of a day: the venue, PostgreSQL, the decision fold and ClickHouse say the same.
 
-Books of the account, with what others traded on it, are built independently (the exchange's own rows, the
+Books of the account, with what others traded on it, are built independently (the venue's own rows, the
 gateway's journal, a fresh fold of the `session` log, the archive) and laid side by side: counts, shares,
 turnover, realised P&L and charges to the paisa, then fill by fill. The archive's rows are counted against the
 log's offsets, so a lost message shows. The first difference is named.
@@ -18,11 +18,10 @@ from sqlalchemy import create_engine, text
 
 from kitepilot.cli import books
 from kitepilot.cli.books import Book, Fill, Totals
-from kitepilot.cli.opening import Exchange
 from kitepilot.cli.report import rupees
 from kitepilot.cli.tape import Tape
+from kitepilot.cli.venue import Venue, VenueBooks, VenueUnreadableError
 from kitepilot.events import Side
-from kitepilot.orders.intents import parse_tag
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import SESSION, TOPICS
@@ -41,8 +40,6 @@ TITLES = {
     "open_positions": "open positions",
 }
 
-
-INTRADAY = "MIS"
 _FILLS = "select order_id, trade_id, token, side, quantity, price_paise, traded_at_ns from"
 _OF_RUN = "where run_id = :run"
 
@@ -67,7 +64,7 @@ class Proof:
 
     @property
     def totals(self) -> Totals:
-        """The exchange's figures: it has the last word."""
+        """The venue's figures: it has the last word. Where it could not be read, the journal's."""
         return self.columns[0]
 
     @property
@@ -91,59 +88,56 @@ class Proof:
         return {"heads": ["", *self.names, ""], "rows": rows}
 
 
-def prove(run: Run, log: EventLog, exchange: Exchange, open_after_cutoff: list[str]) -> Proof:
-    """Build and compare all books of a run."""
+def prove(run: Run, log: EventLog, venue: Venue, open_after_cutoff: list[str]) -> Proof:
+    """Build and compare all books of a run. A venue that cannot be read is a difference, the first one."""
+    journal, archive = journal_book(run), archive_book(run)
+    try:
+        seen, trouble = venue.books(), ""
+    except VenueUnreadableError as err:
+        seen, trouble = None, str(err)
     on = date.fromisoformat(run.config.session.date)
-    venue = exchange_book(exchange.get("/admin/book"))
-    journal = journal_book(run)
-    archive = archive_book(run)
-    proof = Proof(
-        names=["exchange", "PostgreSQL", "decisions", "ClickHouse"],
-        columns=[venue.totals(on), journal.totals(on), fold_totals(run, log), archive.totals(on)],
-    )
-    _compare(proof, venue, journal, archive)
-    _links(run, proof, venue, journal)
+    columns = {journal.name: journal.totals(on), "decisions": fold_totals(run, log)}
+    proof = lay_side_by_side(venue.name, seen, trouble, columns | {archive.name: archive.totals(on)}, on)
+    _compare(proof, [journal, archive] if seen is None else [seen.book, journal, archive])
+    _links(run, proof, seen.book if seen else None, journal)
     _messages(run, log, proof)
     proof.differences += [f"positions held after the cutoff: {found}" for found in open_after_cutoff]
     return proof
 
 
-def _compare(proof: Proof, venue: Book, journal: Book, archive: Book) -> None:
+def lay_side_by_side(
+    name: str, seen: VenueBooks | None, trouble: str, columns: dict[str, Totals], on: date
+) -> Proof:
+    """The venue's column first, where it could be read; and whether it agrees with itself."""
+    if seen is None:
+        found = [f"the {name}'s books could not be read: {trouble}"]
+        return Proof(list(columns), list(columns.values()), differences=found)
+    proof = Proof([name, *columns], [seen.book.totals(on), *columns.values()])
+    if not seen.quiet:
+        proof.differences.append(f"trades came in while the {name}'s books were read")
+        return proof
+    traded = {token: held.quantity for token, held in seen.book.positions().items()}
+    for token in sorted(traded.keys() | seen.positions.keys()):
+        said, added_up = seen.positions.get(token, 0), traded.get(token, 0)
+        if said != added_up:
+            proof.differences.append(
+                f"position in {token}: {said} by the {name}'s own count, {added_up} by its trades"
+            )
+    return proof
+
+
+def _compare(proof: Proof, kept: list[Book]) -> None:
+    """All totals, and then the order by order `kept` books, against the first of each."""
     first = (proof.names[0], proof.columns[0])
     for name, column in zip(proof.names[1:], proof.columns[1:], strict=True):
         if found := books.compare_totals(first, (name, column)):
             proof.differences.append(str(found))
-    for other in (journal, archive):
-        for found in (books.compare_orders(venue, other), books.compare_fills(venue, other)):
+    for other in kept[1:]:
+        for found in (books.compare_orders(kept[0], other), books.compare_fills(kept[0], other)):
             if found:
                 proof.differences.append(str(found))
     if proof.totals.open_positions:
         proof.differences.append(f"{proof.totals.open_positions} positions are open at the end of the day")
-
-
-def exchange_book(rows: dict[str, Any]) -> Book:
-    """The sandbox's own book. Orders whose tag is not ours keep an empty intent; other products stay out."""
-    book = Book("exchange")
-    for order in rows["orders"]:
-        ours = parse_tag(order["tag"] or "")
-        book.orders[order["order_id"]] = ours[0] if ours else ""
-        if order["placed_by"] != order["account_id"]:
-            book.by_broker.add(order["order_id"])
-    for trade in rows["trades"]:
-        if trade["product"] != INTRADAY:
-            continue
-        book.add(
-            Fill(
-                order_id=trade["order_id"],
-                trade_id=trade["trade_id"],
-                token=int(trade["instrument_token"]),
-                side=Side(trade["transaction_type"]),
-                quantity=int(trade["quantity"]),
-                price_paise=int(trade["price_paise"]),
-                at=int(trade["traded_at_ns"]),
-            )
-        )
-    return book
 
 
 def journal_book(run: Run) -> Book:
@@ -219,8 +213,9 @@ def fold_totals(run: Run, log: EventLog) -> Totals:
     )
 
 
-def _links(run: Run, proof: Proof, venue: Book, journal: Book) -> None:
+def _links(run: Run, proof: Proof, venue: Book | None, journal: Book) -> None:
     """Every order has an intent, a run and a config hash in the journal, or was adopted as not ours."""
+    listed = venue.orders if venue else {}
     engine = create_engine(_database_url(run))
     query = text(
         "select count(*) from orders o "
@@ -231,7 +226,7 @@ def _links(run: Run, proof: Proof, venue: Book, journal: Book) -> None:
     with engine.connect() as db:
         unlinked = db.execute(query, {"run": run.run_id}).scalar_one()
     engine.dispose()
-    strangers = sum(not intent and name not in journal.orders for name, intent in venue.orders.items())
+    strangers = sum(not intent and name not in journal.orders for name, intent in listed.items())
     proof.unlinked_orders = unlinked + strangers
     if proof.unlinked_orders:
         proof.differences.append(
@@ -253,6 +248,16 @@ def _messages(run: Run, log: EventLog, proof: Proof) -> None:
             proof.differences.append(
                 f"topic {topic.name}: {logged} in the log, {archived.get(topic.name, 0)} archived"
             )
+
+
+def earlier_tags(run: Run, tags: list[str]) -> set[str]:
+    """Those of `tags` that another run has journaled: a second run of the day finds them in the book."""
+    engine = create_engine(_database_url(run))
+    query = text("select tag from orders where run_id <> :run and tag = any(:tags)")
+    with engine.connect() as db:
+        found = set(db.execute(query, {"run": run.run_id, "tags": tags}).scalars())
+    engine.dispose()
+    return found
 
 
 def record_result(run: Run, result: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from rich.console import Console
@@ -14,7 +16,7 @@ from rich.text import Text
 
 from kitepilot import events as e
 from kitepilot.cli.opening import SOURCE, Exchange
-from kitepilot.cli.report import EquityCurve, ist_clock, rupees
+from kitepilot.cli.report import ist_clock, rupees
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS, INTENTS, ORDERS
@@ -40,7 +42,6 @@ class Watch:
     ticks_per_s: float = 0.0
     state: str = "waiting"
     began: float = field(default_factory=time.monotonic)
-    curve: EquityCurve = field(default_factory=EquityCurve)
     trading_state: str = "active"
 
     @property
@@ -100,8 +101,6 @@ class Follower:
     def _fold(self, event: e.AnyEvent) -> None:
         if isinstance(event, e.AccountMarked):
             self.watch.account = event
-            net = event.realised_paise + event.unrealised_paise - event.charges_paise
-            self.watch.curve.add(event.event_at, net, event.open_positions)
             self.watch.trading_state = event.state.value
             self._moved_at = time.monotonic()
         elif isinstance(event, e.StateChanged):
@@ -206,6 +205,11 @@ def day_line(watch: Watch) -> str:
 def stderr_console() -> Console:
     """Progress and remarks go to standard error, so that --json output stays clean."""
     return Console(file=sys.stderr)
+
+
+def speaker(console: Console) -> Callable[[str], None]:
+    """Says one line after the other."""
+    return partial(console.print, highlight=False, soft_wrap=True)
 
 
 def command(log: EventLog, seq: int, at: int, name: str, argument: str = "") -> None:

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from morning_desk import command, memory_keyring, own_home, person, stubborn, venue
+from morning_desk import (
+    command,
+    free_ports,
+    live_config,
+    memory_keyring,
+    own_home,
+    person,
+    prepared,
+    stubborn,
+    venue,
+)
 
-__all__ = ["command", "memory_keyring", "own_home", "person", "stubborn", "venue"]
+__all__ = [
+    "command",
+    "free_ports",
+    "live_config",
+    "memory_keyring",
+    "own_home",
+    "person",
+    "prepared",
+    "stubborn",
+    "venue",
+]

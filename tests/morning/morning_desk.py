@@ -10,7 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -20,10 +22,16 @@ from keyring.backend import KeyringBackend
 from typer.testing import CliRunner
 
 from kitepilot import config as configuration
+from kitepilot.cli import live
+from kitepilot.cli.instruments import fetch
+from kitepilot.cli.login import Way, log_in
 from kitepilot.cli.main import app
 from kitepilot.config import Config
+from kitepilot.market import calendar
 
 SECRET = "a-secret-of-the-api"
+DAY = date(2026, 11, 20)
+MORNING = calendar.ist_ns(DAY, "08:50")
 
 
 class MemoryKeyring(KeyringBackend):
@@ -89,13 +97,14 @@ class Venue:
         return configuration.override(Config(), **{**addresses, **changes})
 
 
-@pytest.fixture(scope="session")
-def venue() -> Iterator[Venue]:
+@contextmanager
+def open_venue(speed: int) -> Iterator[Venue]:
+    """A sandbox whose session has begun and takes `6.25 h / speed`."""
     port = free_port(4)
     redirect = f"http://127.0.0.1:{port + 3}/kitepilot"
     words = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
     child = subprocess.Popen(
-        [*words, "--date", "2026-11-20", "--speed", "600", "--start", "--redirect-url", redirect],
+        [*words, "--date", "2026-11-20", "--speed", str(speed), "--start", "--redirect-url", redirect],
         env={**os.environ, "KITEPILOT_API_SECRET": SECRET},
         stdout=subprocess.PIPE,
         text=True,
@@ -109,6 +118,12 @@ def venue() -> Iterator[Venue]:
     finally:
         child.terminate()
         child.wait(20)
+
+
+@pytest.fixture(scope="session")
+def venue() -> Iterator[Venue]:
+    with open_venue(600) as opened:
+        yield opened
 
 
 @dataclass
@@ -204,3 +219,38 @@ def stubborn() -> Iterator[StubbornBroker]:
     broker = StubbornBroker()
     yield broker
     broker.close()
+
+
+@pytest.fixture
+def live_config(venue: Venue, free_ports: dict[str, object]) -> Config:
+    return venue.config(
+        **{"mode": "live", "readiness.ntp_server": "", "readiness.min_free_gib": 0, **free_ports}
+    )
+
+
+@pytest.fixture
+def free_ports() -> dict[str, object]:
+    port = free_port(2)
+    return {"api.port": port, "storage.clickhouse_url": f"http://127.0.0.1:{port + 1}"}
+
+
+@pytest.fixture
+def prepared(live_config: Config, own_home: Path, person: Person, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Logged in, and with the instruments of the sandbox's day kept as a live morning keeps them.
+
+    The key lies in a file: the processes of a run could not see this test's keyring.
+    """
+    monkeypatch.setenv("KITEPILOT_API_SECRET", SECRET)
+    key = (own_home.parent / "key").as_uri()
+    live_config = configuration.override(
+        live_config,
+        **{
+            "broker.token_key_url": key,
+            "models.offline": "",  # nobody has trained one in this home
+            "models.online": "",
+            "strategies.enabled": ["vwap_reversion"],
+        },
+    )
+    log_in(live_config, own_home, Way(wait_s=20), person.reads)
+    fetch(configuration.override(live_config, mode="paper"), own_home)
+    return live.dated(live_config, None, MORNING)

@@ -4,62 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from morning_desk import SECRET, Person, Venue, free_port
+from morning_desk import DAY, MORNING
 from test_listings import Row, future, listed
 
-from broker_adapter.kite import session as sessions
-from broker_adapter.kite.instruments_file import Snapshots
 from kitepilot import config as configuration
-from kitepilot.cli import background, containers, live, opening, readiness
-from kitepilot.cli.instruments import fetch
-from kitepilot.cli.login import Way, log_in
+from kitepilot.cli import containers, live, opening, readiness
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
 from kitepilot.market.instruments import parse_instruments
-
-DAY = date(2026, 11, 20)
-MORNING = calendar.ist_ns(DAY, "08:50")
-
-
-@pytest.fixture
-def live_config(venue: Venue, free_ports: dict[str, object]) -> Config:
-    return venue.config(
-        **{"mode": "live", "readiness.ntp_server": "", "readiness.min_free_gib": 0, **free_ports}
-    )
-
-
-@pytest.fixture
-def free_ports() -> dict[str, object]:
-    port = free_port(2)
-    return {"api.port": port, "storage.clickhouse_url": f"http://127.0.0.1:{port + 1}"}
-
-
-@pytest.fixture
-def prepared(live_config: Config, own_home: Path, person: Person, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Logged in, and with the instruments of the sandbox's day kept as a live morning keeps them.
-
-    The key lies in a file: the processes of a run could not see this test's keyring.
-    """
-    monkeypatch.setenv("KITEPILOT_API_SECRET", SECRET)
-    key = (own_home.parent / "key").as_uri()
-    live_config = configuration.override(
-        live_config,
-        **{
-            "broker.token_key_url": key,
-            "models.offline": "",  # nobody has trained one in this home
-            "models.online": "",
-            "strategies.enabled": ["vwap_reversion"],
-        },
-    )
-    log_in(live_config, own_home, Way(wait_s=20), person.reads)
-    fetch(configuration.override(live_config, mode="paper"), own_home)
-    return live.dated(live_config, None, MORNING)
 
 
 def test_live_trades_today_and_nothing_else() -> None:
@@ -156,31 +113,3 @@ def test_the_run_about_to_start_is_not_the_last_one(prepared: Config, own_home: 
 
     assert run.run_id in last()
     assert last(besides=run.run_id) == "no earlier live run here"
-
-
-@pytest.mark.slow
-@pytest.mark.stack
-@pytest.mark.timeout(600)
-def test_a_live_system_comes_up_without_a_sandbox_of_its_own_and_goes_down(
-    prepared: Config, own_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All processes, against the exchange they were given by address. The clock is the machine's."""
-    monkeypatch.setattr(background, "require_market", lambda config: None)
-    run = background.bring_up(prepared, own_home)
-    try:
-        found = background.describe(own_home)
-        states = {p["name"]: p["state"] for p in found["processes"]}
-        assert "sandbox" not in states
-        assert set(states.values()) == {"RUNNING"}
-        assert run.run_id.startswith("live-20261120-")
-        assert len(run.parameters().instruments) == len(
-            parse_instruments((run.folder / "instruments.csv").read_bytes())
-        )
-    finally:
-        assert background.take_down(own_home)  # flat: on a closed day nothing was decided
-    token = sessions.load(run).access_token.encode()
-    for path in own_home.rglob("*"):
-        if path.is_file():
-            assert token not in path.read_bytes(), path
-            assert SECRET.encode() not in path.read_bytes(), path
-    assert Snapshots.of(own_home, prepared.broker).days() == [DAY]

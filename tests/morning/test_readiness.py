@@ -124,6 +124,11 @@ def test_an_unproven_day_before_needs_a_flat_account(
     assert j.judge_last_run(last, "live", open_now).colour == colour
 
 
+def test_an_unproven_day_before_says_why_it_was_not_proven() -> None:
+    why = "the broker's books could not be read: trades: TokenException"
+    assert why in j.judge_last_run(j.LastRun("r", False, 0, why), "live", 0).found
+
+
 @given(st.lists(st.sampled_from(["green", "amber", "red"]), max_size=12))
 def test_the_morning_is_as_good_as_its_worst_check(colours: list[Any]) -> None:
     found = j.worst([j.Check("c", colour, "") for colour in colours])
@@ -283,6 +288,9 @@ def test_a_day_that_did_not_reconcile_is_remembered_by_its_folder(quiet: Config,
     ):
         (run / "result.json").write_text(text)
         assert colours(readiness.checks(quiet, own_home))["last run"] == colour
+    (run / "result.json").write_text('{"reconciled": false, "first_difference": "fill: a lacks T1"}')
+    found = {check.name: check.found for check in readiness.checks(quiet, own_home)}
+    assert "fill: a lacks T1" in found["last run"]
 
 
 def test_a_dead_token_is_red_though_the_file_says_it_holds(

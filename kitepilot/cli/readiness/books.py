@@ -104,4 +104,5 @@ def _newest_folder(home: Path, mode: str, besides: str) -> LastRun | None:
 def _ended(run_id: str, result: Any) -> LastRun:
     if not isinstance(result, dict):
         return LastRun(run_id, None, 0)
-    return LastRun(run_id, bool(result.get("reconciled")), int(result.get("open_positions", 0)))
+    why = str(result.get("first_difference", ""))
+    return LastRun(run_id, bool(result.get("reconciled")), int(result.get("open_positions", 0)), why)

@@ -70,11 +70,15 @@ class Heard:
 
 @dataclass(frozen=True)
 class LastRun:
-    """How the previous run of the same mode ended; `reconciled` is None when it never came to that."""
+    """How the previous run of the same mode ended; `reconciled` is None when it never came to that.
+
+    `why` is the first difference of one that did not reconcile.
+    """
 
     run_id: str
     reconciled: bool | None
     open_positions: int
+    why: str = ""
 
 
 def judge_login(user: str | None, ends_at: int, trouble: str) -> Check:
@@ -193,7 +197,7 @@ def judge_last_run(last: LastRun | None, mode: str, open_now: int | None) -> Che
     found = (
         f"{last.run_id} was never reconciled"
         if last.reconciled is None
-        else f"{last.run_id} did not reconcile"
+        else f"{last.run_id} did not reconcile{': ' if last.why else ''}{last.why}"
     )
     if last.open_positions:
         found = f"{last.run_id} ended with {last.open_positions} open positions"

@@ -1,0 +1,81 @@
+"""A live day's end: flat, the flows stopped, the day proven as a paper day is, and only then the stores."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from broker_adapter.kite.client import KiteBroker
+from kitepilot.cli import outcome, reconcile
+from kitepilot.cli.flatten import flatten, status_of
+from kitepilot.cli.paper import ARCHIVE_WITHIN_S, PRODUCERS
+from kitepilot.cli.supervise import SupervisionError, Supervisor
+from kitepilot.cli.venue import BrokerVenue
+from kitepilot.cli.watch import speaker, stderr_console
+from kitepilot.ports import EventLog, LogError
+from kitepilot.run import Run
+from kitepilot.topics import TOPICS
+
+Say = Callable[[str], None]
+
+
+def close_day(run: Run, supervisor: Supervisor, *, leave_positions: bool) -> dict[str, Any]:
+    """Flatten (unless told not to), stop everything in order, conclude in between; the result object.
+
+    Raises:
+        SupervisionError: not seen flat, and everything runs on, halted; or everything is stopped, and one of
+            the stores could not be asked, so the day is not concluded.
+    """
+    from infra.eventlog import open_log
+
+    say, log = speaker(stderr_console()), open_log(run)
+    try:
+        parameters, now = run.parameters(), time.time_ns()
+        if not leave_positions:
+            say(f"{run.run_id}: flattening")
+            flatten(log, status_of(run.config), parameters.close_at, now)
+        try:
+            return _conclude(run, supervisor, log, say, interrupted=now < parameters.close_at)
+        finally:
+            say("stopping everything")
+            supervisor.shutdown()
+    finally:
+        log.close()
+
+
+def _conclude(
+    run: Run, supervisor: Supervisor, log: EventLog, say: Say, *, interrupted: bool
+) -> dict[str, Any]:
+    say("stopping the flows; then comparing all books with the broker's")
+    supervisor.stop_processes(PRODUCERS)
+    with _stores_asked(run):
+        try:
+            outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
+        except SupervisionError as err:
+            say(f"{err}")  # what is missing there is a difference by name
+        venue = BrokerVenue(run, KiteBroker(run), partial(reconcile.earlier_tags, run))
+        return outcome.conclude(run, log, venue, interrupted=interrupted)
+
+
+@contextlib.contextmanager
+def _stores_asked(run: Run) -> Any:
+    """A store that does not answer leaves the day unproven, which is one line and not a stack trace."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from infra.clickhouse.client import ClickHouseUnreachableError
+    from infra.postgres.embedded import PostgresError
+
+    try:
+        yield
+    except (
+        *(LogError, SQLAlchemyError, PostgresError, ClickHouseError, ClickHouseUnreachableError, OSError),
+    ) as err:
+        why = (str(err).splitlines() or [type(err).__name__])[0]
+        raise SupervisionError(
+            f"{run.run_id} is stopped and NOT reconciled: {why}; compare its orders with Kite's "
+            f"(logs in {run.folder / 'logs'})"
+        ) from err
