@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -50,8 +50,8 @@ def _conclude(
     run: Run, supervisor: Supervisor, log: EventLog, say: Say, *, interrupted: bool
 ) -> dict[str, Any]:
     say("stopping the flows; then comparing all books with the broker's")
-    supervisor.stop_processes(PRODUCERS)
     with _stores_asked(run):
+        supervisor.stop_processes(PRODUCERS)
         try:
             outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
         except SupervisionError as err:
@@ -61,8 +61,8 @@ def _conclude(
 
 
 @contextlib.contextmanager
-def _stores_asked(run: Run) -> Any:
-    """A store that does not answer leaves the day unproven, which is one line and not a stack trace."""
+def _stores_asked(run: Run) -> Iterator[None]:
+    """A store or supervisor that does not answer leaves the day unproven: one line, not a stack trace."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.eventlog import open_log
+from kitepilot import config as configuration
+from kitepilot.cli.closing import close_day
 from kitepilot.cli.flatten import Patience, flatten, is_flat
-from kitepilot.cli.supervise import SupervisionError
+from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config
-from kitepilot.events import Commanded, decode
+from kitepilot.events import Commanded, DecisionParameters, decode
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
@@ -106,3 +109,23 @@ def test_flat_is_nothing_open_as_of_now_or_of_the_sessions_end(at: int, position
         assert not is_flat(status(0, lag=unread), CLOSE, ASKED)
     if not positions and not working:
         assert is_flat(status(CLOSE), CLOSE, CLOSE + 3600 * 10**9)  # asked in the evening
+
+
+def test_a_day_that_cannot_be_concluded_is_one_clear_line_and_everything_is_stopped(tmp_path: Path) -> None:
+    """Nobody supervises this home any more, and no store answers."""
+    config = configuration.override(Config(), mode="live")
+    run = Run("live-20261120-0001", tmp_path / "runs" / "live-20261120-0001", config)
+    run.folder.mkdir(parents=True)
+    open_log(run).create_topics(TOPICS)
+    parameters = DecisionParameters(
+        session_date="2026-11-20",
+        open_at=ASKED,
+        close_at=CLOSE,
+        instruments=(),
+        limits=config.risk.limits(),
+        trade_notional_paise=1,
+        strategies=(),
+    )
+    (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
+    with pytest.raises(SupervisionError, match=r"live-20261120-0001 is stopped and NOT reconciled: .*Kite's"):
+        close_day(run, Supervisor(tmp_path), leave_positions=True)
