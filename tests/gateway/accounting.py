@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 from trading_floor import Floor
 
+from broker_adapter.gateway.foreign import SOURCE as FINDINGS
 from broker_adapter.gateway.slicing import children, refusal
 from infra.postgres import book
 from infra.postgres.book import BookedFill, BookedOrder
-from kitepilot.events import ApprovedIntent, Filled, OrderUpdated
+from kitepilot.events import (
+    Alarmed,
+    AnyEvent,
+    ApprovedIntent,
+    Filled,
+    ForeignFilled,
+    ForeignOrderUpdated,
+    OrderUpdated,
+)
 from kitepilot.orders.intents import tag
+from kitepilot.topics import SESSION
 
 Trade = tuple[str, str]
 
@@ -78,3 +89,32 @@ def _the_log_tells_each_thing_once(
         filled[order.intent_id] += order.filled_quantity
     assert {name: event.filled_quantity for name, event in last.items()} == filled
     assert all(event.status.terminal for event in last.values())
+
+
+def assert_foreign_orders_are_told_once(floor: Floor, order_ids: list[str]) -> None:
+    """Each foreign order: one alarm, each state once, each trade once; all as the exchange has them."""
+    findings = [e for e in floor.read(SESSION.name) if e.source == FINDINGS]
+    by_seq: dict[int, AnyEvent] = {}
+    for event in (msgspec.structs.replace(each, emitted_at=0) for each in findings):
+        assert by_seq.setdefault(event.seq, event) == event, "one number, two findings"
+    assert sorted(by_seq) == list(range(len(by_seq))), "a finding's number is missing"
+    told = [by_seq[seq] for seq in sorted(by_seq)]
+    alarmed = Counter(e.subject for e in told if isinstance(e, Alarmed) and e.kind == "foreign_order")
+    assert {name: alarmed[name] for name in order_ids} == dict.fromkeys(order_ids, 1)
+    states = [
+        (e.order_id, e.status, e.filled_quantity, e.venue_status)
+        for e in told
+        if isinstance(e, ForeignOrderUpdated)
+    ]
+    assert len(states) == len(set(states)), "a state was told again"
+    book = floor.exchange.get("/admin/book")
+    wanted = set(order_ids)
+    last = {order_id: (filled, word) for order_id, _, filled, word in states if order_id in wanted}
+    rows = {r["order_id"]: (r["filled_quantity"], r["status"]) for r in book["orders"]}
+    assert last == {name: rows[name] for name in order_ids}
+    fills = [e for e in told if isinstance(e, ForeignFilled) and e.order_id in wanted]
+    assert sorted((e.order_id, e.trade_id, e.quantity, e.price_paise) for e in fills) == sorted(
+        (t["order_id"], t["trade_id"], t["quantity"], t["price_paise"])
+        for t in book["trades"]
+        if t["order_id"] in wanted
+    )

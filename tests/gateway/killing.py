@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from test_account_watch import place_by_hand
 from trading_floor import Floor
 
 from kitepilot.events import ApprovedIntent, OrderUpdated, Purpose, Side, decode
@@ -50,13 +51,15 @@ NOWHERE = Target("none", "", "", 0)
 
 @dataclass
 class Killer:
-    """Starts victims one after another, each with fresh intents, and remembers who died of what."""
+    """Starts victims one after another, each with fresh intents and an order by hand that nobody told it of,
+    and remembers who died of what."""
 
     floor: Floor
     seed: int = 20261120
     killed: dict[Target, list[ApprovedIntent]] = field(default_factory=dict)
     seen: set[Target] = field(default_factory=set)
     intents: list[ApprovedIntent] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)  # the broker's ids of foreign orders
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -106,6 +109,7 @@ class Killer:
         """One gateway's life, with intents of its own: until it dies at its point, else until SIGTERM."""
         mine = list(self._intents())
         self.intents += mine
+        self.by_hand.append(self._trade_by_hand(mine[0]))
         self.floor.send(*mine)
         self._bear(target)
         status = self._watch({intent.intent_id for intent in mine})
@@ -165,6 +169,11 @@ class Killer:
                 self._ended.add(event.intent_id)
         return wanted <= self._ended
 
+    def _trade_by_hand(self, like: ApprovedIntent) -> str:
+        """The owner trades one share at the price of an intent, as soon as the broker's rate lets him."""
+        number = next(n for n, each in enumerate(self.floor.instruments) if each.token == like.token)
+        return place_by_hand(self.floor, like.side, 1, like.limit_price_paise / 100, number)
+
     def _intents(self) -> Iterator[ApprovedIntent]:
         """An entry, an exit in three slices, and an order the broker refuses; positions stay small."""
         number, prices = len(self.intents), self.floor.quotes()
@@ -173,6 +182,20 @@ class Killer:
         exit = self.floor.intent(number, side=side, purpose=Purpose.EXIT, prices=prices)
         yield msgspec.structs.replace(exit, quantity=3 * self.floor.run.config.broker.freeze_quantity)
         yield self.floor.intent(number + 1, limit_price_paise=1, prices=prices)
+
+
+def lines_of(path: str, functions: set[str]) -> set[str]:
+    """ "file:line" of every statement of those functions."""
+    found = set()
+    for function in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(function, ast.FunctionDef) and function.name in functions:
+            found |= {
+                f"{path}:{node.lineno}"
+                for statement in function.body
+                for node in ast.walk(statement)
+                if isinstance(node, ast.stmt) and not isinstance(node, ast.Constant | ast.Match)
+            }
+    return found
 
 
 def waits_of(folder: str) -> dict[str, str]:
