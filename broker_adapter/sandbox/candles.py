@@ -120,7 +120,9 @@ class CandleDesk:
         async with self._reading:
             for day in self._days(ist_date(first), ist_date(last), weeks=MINUTES[interval] < 0):
                 minutes += await asyncio.to_thread(self._minutes_of, day, token)
-        bars = fold(minutes, MINUTES[interval], self._session)
+        bars = minutes
+        if MINUTES[interval] != 1:
+            bars = await asyncio.to_thread(fold, minutes, MINUTES[interval], self._session)
         if MINUTES[interval] <= 0:
             first = ist_ns(ist_date(first), "00:00")
         return [bar for bar in bars if first <= bar.opens_s * NS_PER_S <= last]
