@@ -147,7 +147,8 @@ def _to_keyring(url: str, service: str, name: str, secret: str) -> None:
 
 
 def _out_of_reach(url: str, err: Exception) -> str:
-    return f"{url}: no usable keyring on this machine ({type(err).__name__}): use a file: or env: address"
+    why = f"{url}: no usable keyring on this machine ({type(err).__name__})"
+    return f"{why}: use a file: or env: address, see docs/how-to/log-in.md"
 
 
 def _from_plugin(url: str, scheme: str) -> str:

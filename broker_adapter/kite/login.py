@@ -35,8 +35,10 @@ def login_url(broker: BrokerSection, state: str) -> str:
     return f"{page}?{urlencode(query)}"
 
 
-def request_token(answer: str, state: str) -> str:
+def request_token(answer: str, state: str | None) -> str:
     """The request token in what came back: the redirect's URL, or (typed by a person) the bare token.
+
+    `state` is what the redirect must carry; None where a person hands over an address of an earlier attempt.
 
     Raises:
         SessionError: the redirect belongs to another login, tells of a failure, or carries no token.
@@ -45,7 +47,9 @@ def request_token(answer: str, state: str) -> str:
     if "?" not in answer:
         return _plausible(answer)
     query = parse_qs(urlsplit(answer).query)
-    if not hmac.compare_digest("".join(query.get("state", [])).encode(), state.encode()):
+    if state is not None and not hmac.compare_digest(
+        "".join(query.get("state", [])).encode(), state.encode()
+    ):
         raise SessionError("the redirect does not belong to this login (its state differs): log in again")
     if query.get("status") != ["success"]:
         raise SessionError("the broker's page reports that the login did not succeed: log in again")

@@ -12,6 +12,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from datetime import date
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -166,12 +167,12 @@ async def _until_stopped(player: Player, stopping: asyncio.Event, opening: async
     """The session plays in the background; after it the sandbox goes on answering."""
     playing = asyncio.create_task(player.run())
     waiting = asyncio.create_task(stopping.wait())
+    pending: set[asyncio.Task[Any]] = {opening, playing, waiting}
     try:
-        await opening
-        await asyncio.wait((playing, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if playing.done():
-            playing.result()
-        await waiting
+        while not waiting.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
     finally:
         for task in (opening, playing, waiting):
             task.cancel()

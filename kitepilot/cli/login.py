@@ -61,7 +61,10 @@ def log_in(config: Config, home: Path, way: Way, say: Say) -> Held:
     secret = api_secret(config)  # asked for first: a request token lives for a few minutes only
     sessions.require_key(config)
     state = secrets.token_urlsafe(24)
-    token = page.request_token(way.answer or _ask(config, state, way, say), state)
+    if way.answer:
+        token = page.request_token(way.answer, None)
+    else:
+        token = page.request_token(_ask(config, state, way, say), state)
     broker = config.broker
     with sessions.connection(broker) as http:
         session = sessions.exchange(http, broker.api_key, token, secret)

@@ -121,6 +121,7 @@ def test_however_often_it_is_killed_each_settled_day_is_fetched_and_kept_once(
     assert len(settled) == len(set(settled)) or any(deaths)
     before = {path: path.read_bytes() for path in files.folder.rglob("*.parquet")}
     market.asked.clear()
+    market.dies_after = 10**9
     for wanted in asked_for:
         download(market, files, "S&P", 257, wanted, TODAY)
     assert {day for span in market.asked for day in span} <= {TODAY}  # today may still change

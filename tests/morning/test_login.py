@@ -179,6 +179,7 @@ def test_the_token_comes_back_through_any_state(token: str, state: str) -> None:
     back = f"http://127.0.0.1:1/k?status=success&request_token={token}&{carried}"
     assert page.request_token(back, state) == token
     assert page.request_token(token, state) == token
+    assert page.request_token(back, None) == token, "handed over by a person, of whatever attempt"
 
 
 @given(st.integers(min_value=1_700_000_000 * 10**9, max_value=1_900_000_000 * 10**9))
