@@ -26,13 +26,13 @@ from kitepilot.ports import EventLog
 from kitepilot.risk.admission import admit
 from kitepilot.risk.foreign import split
 from kitepilot.run import Run
-from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, SESSION
+from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, POSTBACKS, SESSION
 
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
 ALARMS_SHOWN = 50
-#: Topics that no flow decides from: what cannot be read there is found, and kept, by the archive alone.
-ARCHIVE_READS_ALONE = (DECISIONS, BARS, FEATURES, ORDERS, DEAD_LETTER)
+#: Topics that no flow decides from (postbacks are hints): what cannot be read there is kept by the archive alone.
+ARCHIVE_READS_ALONE = (DECISIONS, BARS, FEATURES, ORDERS, POSTBACKS, DEAD_LETTER)
 
 
 @dataclass

@@ -127,12 +127,13 @@ def test_a_poisoned_day_goes_on_counts_everything_and_proves_itself(
         paper.set_speed(1)  # so that a packet is not late before it is written
         begun = paper.session_time
         paper.await_time(begun + 3_000_000_000)
+        before = {state.name: state.uptime_s for state in Supervisor(house.home).states()}
         owed = poison(paper)
         paper.set_speed("max")
         paper.await_time(AT_MINUTE + HOUR_NS)
-        supervisor = Supervisor(house.home)
-        started = {state.name: state.uptime_s for state in supervisor.states()}
-        restarts = [name for name, uptime_s in started.items() if uptime_s < max(started.values()) - 15]
+        restarts = [
+            state.name for state in Supervisor(house.home).states() if state.uptime_s < before[state.name]
+        ]
         paper.interrupt()
         day = paper.wait()
     assert restarts == [], "a poisoned process was restarted"
