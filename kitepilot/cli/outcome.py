@@ -31,7 +31,7 @@ from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, OR
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
 ALARMS_SHOWN = 50
-#: Topics that no flow decides from (postbacks are hints): what cannot be read there is kept by the archive alone.
+#: Topics that no flow decides from: what cannot be read there is found, and kept, by the archive alone.
 ARCHIVE_READS_ALONE = (DECISIONS, BARS, FEATURES, ORDERS, POSTBACKS, DEAD_LETTER)
 
 
