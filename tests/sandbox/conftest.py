@@ -18,12 +18,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_market import SmallMarket
+from small_market import SECRET, SmallMarket
 
 from broker_adapter.sandbox.main import Venue, run_sandbox
 from kitepilot.config import Config, override
-
-SECRET = "test_secret"
 
 
 @dataclass

@@ -16,6 +16,7 @@ from kitepilot.market.ticks import PACKET_DTYPE
 DAY = date(2026, 11, 20)
 SESSION = calendar.session(DAY)
 OPEN = SESSION.open_at
+SECRET = "test_secret"
 MS = 1_000_000
 S = 1_000_000_000
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import SECRET
-from small_market import DAY, OPEN, S
+from small_market import DAY, OPEN, SECRET, S
 
 from broker_adapter import backfill
 from broker_adapter.ingest import Ingester
