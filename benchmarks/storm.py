@@ -107,11 +107,14 @@ class Storm:
     placed: int = 0
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(sum(WORKERS.values())))
 
-    def __post_init__(self) -> None:
-        rows = self.kite.instruments("NSE")
+    async def _choose(self) -> None:
+        """What is traded, asked within the limits too: the broker counts these reads with the others."""
+        async with self.sending("other"):
+            rows = self.kite.instruments("NSE")
         self.share = next(row for row in rows if row["segment"] == "NSE" and "-" not in row["tradingsymbol"])
         self.name = f"NSE:{self.share['tradingsymbol']}"
-        self.floor = self.kite.quote([self.name])[self.name]["lower_circuit_limit"]
+        async with self.sending("quote"):
+            self.floor = self.kite.quote([self.name])[self.name]["lower_circuit_limit"]
         self.kite.reqsession.hooks["response"].append(self._count)
 
     def _count(self, reply: Any, *_: object, **__: object) -> None:
@@ -121,6 +124,7 @@ class Storm:
         self.statuses[f"{kind} {'429' if reply.status_code == 429 else 'answered'}"] += 1
 
     async def blow(self, minutes: float, progress: Callable[[float], None]) -> None:
+        await self._choose()
         begin = self.clock.now()
         self.until = begin + int(minutes * 60 * SECOND_NS)
         work = [self._work(scope) for scope, count in WORKERS.items() for _ in range(count)]
