@@ -104,14 +104,22 @@ def listening(redirect_url: str, state: str) -> Iterator[Redirect]:
         raise SessionError(
             f"cannot listen on {redirect_url} ({err.strerror}): stop what does, or `kitepilot login --paste`"
         ) from err
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="login redirect", daemon=True)
+    over = threading.Event()
+    thread = threading.Thread(target=_serve, args=(server, over), name="login redirect", daemon=True)
     thread.start()
     try:
         yield Redirect(server, answers)
     finally:
-        server.shutdown()
+        over.set()
         thread.join()
         server.server_close()
+
+
+def _serve(server: http.server.HTTPServer, over: threading.Event) -> None:
+    """Until `over`. The library's own loop is not used: ending it waits for ever if it ended before."""
+    server.timeout = 0.1
+    while not over.is_set():
+        server.handle_request()
 
 
 def _server(host: str, port: int, handler: Any) -> http.server.HTTPServer:
