@@ -121,13 +121,22 @@ def test_every_order_that_was_answered_survives_kill_9_with_the_token_that_place
                 trader.act(4 * next(numbers))
     assert len(trader.answered) > MOMENTS
     with process(tmp_path, port):
-        book, trades = told(trader.kite), patiently(trader.kite.trades)
+        book, trades, positions = at_one_instant(trader.kite)
         assert set(trader.answered) <= set(book)
         for order_id, row in book.items():
             assert sum(t["quantity"] for t in trades if t["order_id"] == order_id) == row["filled_quantity"]
         bought = sum(t["quantity"] * (1 if t["transaction_type"] == "BUY" else -1) for t in trades)
-        held = {row["tradingsymbol"]: row["quantity"] for row in patiently(trader.kite.positions)["net"]}
+        held = {row["tradingsymbol"]: row["quantity"] for row in positions["net"]}
         assert held.get(symbol, 0) == bought
+
+
+def at_one_instant(kite):
+    """Orders, trades and positions between two equal trade books: no order filled while they were read."""
+    while True:
+        before = patiently(kite.trades)
+        book, positions = told(kite), patiently(kite.positions)
+        if patiently(kite.trades) == before:
+            return book, before, positions
 
 
 def free_port_of_three() -> int:
