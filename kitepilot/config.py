@@ -28,6 +28,9 @@ class ConfigError(ValueError):
     """The configuration cannot be used; the text names file, key and remedy."""
 
 
+FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every section: frozen, nothing unknown."""
 
@@ -92,6 +95,19 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     entry_protection_bps: int = 5
     exit_protection_bps: int = 20
     trade_notional_rupees: int = 60_000
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if value < 0 or (value == 0 and field.name != "entry_protection_bps"):
+                raise ValueError(f"risk.{field.name} {value} must be above 0")
+        if self.price_band_bps > FULL_BAND_BPS:
+            raise ValueError(f"risk.price_band_bps {self.price_band_bps} must be at most {FULL_BAND_BPS}")
+        if self.exit_protection_bps > self.price_band_bps:
+            raise ValueError(
+                f"risk.exit_protection_bps {self.exit_protection_bps} must be 1 to {self.price_band_bps}, "
+                "risk.price_band_bps: a market exit without protection, or past the band, is not sent"
+            )
 
     def limits(self) -> RiskLimits:
         return RiskLimits(

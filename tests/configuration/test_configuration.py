@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepilot import config as configuration
-from kitepilot.config import Config, ConfigError
+from kitepilot.config import Config, ConfigError, RiskSection, override
 
 
 def test_defaults_are_a_paper_session_on_the_embedded_stack() -> None:
@@ -73,3 +74,21 @@ def test_every_limit_counts_in_the_hash(rupees: int) -> None:
 def test_an_override_of_none_keeps_what_the_file_says() -> None:
     config = configuration.override(Config(), **{"market.seed": None})
     assert config == Config()
+
+
+@pytest.mark.parametrize("key", [field.name for field in msgspec.structs.fields(RiskSection)])
+def test_a_limit_below_nothing_is_refused_and_so_is_none_at_all(key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        override(Config(), **{f"risk.{key}": -1})
+    if key != "entry_protection_bps":
+        with pytest.raises(ConfigError, match=key):
+            override(Config(), **{f"risk.{key}": 0})
+
+
+def test_a_market_exit_is_always_protected_within_the_band() -> None:
+    """An exit without protection would be refused by the gateway, and the position would stay."""
+    override(Config(), **{"risk.exit_protection_bps": 200, "risk.price_band_bps": 200})
+    with pytest.raises(ConfigError, match="exit_protection_bps 201 must be 1 to 200"):
+        override(Config(), **{"risk.exit_protection_bps": 201, "risk.price_band_bps": 200})
+    with pytest.raises(ConfigError, match="price_band_bps 10001"):
+        override(Config(), **{"risk.price_band_bps": 10_001})

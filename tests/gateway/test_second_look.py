@@ -21,6 +21,9 @@ OUTS = st.sampled_from([purpose for purpose in Purpose if purpose is not Purpose
 bands = st.integers(1, 10_000)
 
 
+LIMITS = RiskSection().limits()
+
+
 def at_market(protection_bps: int, purpose: Purpose) -> ApprovedIntent:
     order = intent(purpose=purpose)
     return msgspec.structs.replace(order, order_type="MARKET", protection_bps=protection_bps)
@@ -28,7 +31,7 @@ def at_market(protection_bps: int, purpose: Purpose) -> ApprovedIntent:
 
 @given(bands, OUTS)
 def test_a_market_exit_leaves_up_to_the_band_and_not_one_past_it(band: int, purpose: Purpose) -> None:
-    limits = RiskSection(price_band_bps=band).limits()
+    limits = msgspec.structs.replace(LIMITS, price_band_bps=band)
     assert refusal(at_market(1, purpose), limits, BrokerSection()) is None
     assert refusal(at_market(band, purpose), limits, BrokerSection()) is None
     past = refusal(at_market(band + 1, purpose), limits, BrokerSection())
@@ -39,7 +42,9 @@ def test_a_market_exit_leaves_up_to_the_band_and_not_one_past_it(band: int, purp
 def test_a_limit_exit_is_not_refused_for_its_price_value_or_size(
     band: int, purpose: Purpose, price: int, quantity: int
 ) -> None:
-    limits = RiskSection(price_band_bps=band, order_quantity=1, order_value_rupees=1).limits()
+    limits = RiskSection(
+        price_band_bps=band, exit_protection_bps=1, order_quantity=1, order_value_rupees=1
+    ).limits()
     order = msgspec.structs.replace(intent(quantity, purpose=purpose), limit_price_paise=price)
     assert refusal(order, limits, BrokerSection(freeze_quantity=1_000)) is None
 
@@ -48,7 +53,7 @@ def test_a_limit_exit_is_not_refused_for_its_price_value_or_size(
 def test_the_second_look_passes_every_rung_of_the_ladder(
     band: int, first: int, attempts: int, reason: str, must_be_flat: bool
 ) -> None:
-    limits = RiskSection(price_band_bps=band, exit_protection_bps=first).limits()
+    limits = msgspec.structs.replace(LIMITS, price_band_bps=band, exit_protection_bps=first)
     step = ladder.rung(limits, attempts, reason, must_be_flat=must_be_flat)
     order = msgspec.structs.replace(
         intent(purpose=Purpose.EXIT), order_type=step.order_type, protection_bps=step.protection_bps
