@@ -214,6 +214,23 @@ def test_the_brokers_date_shows_a_clock_that_is_a_minute_off(
     assert measure.cash_paise(answer) == 9_999  # never rounded up
 
 
+def test_a_second_used_up_by_the_accounts_other_programs_is_waited_out(
+    stubborn: StubbornBroker, own_home: Path
+) -> None:
+    ready = json.dumps({"data": {"net": 60_000.25}}).encode()
+    stubborn.answer = lambda _: (429, {}, b"") if len(stubborn.asked) < 3 else (200, {}, ready)
+    config = stubborn.config()
+    asked = measure.ask(config, held(config, own_home), "/user/margins/equity")
+    assert (measure.cash_paise(asked), len(stubborn.asked)) == (6_000_025, 3)
+
+
+def test_a_broker_that_answers_429_for_ever_is_named(stubborn: StubbornBroker, own_home: Path) -> None:
+    stubborn.says(429, "application/json", b"{}")
+    config = stubborn.config()
+    asked = measure.ask(config, held(config, own_home), "/user/profile")
+    assert (asked.trouble, asked.refused) == ("the broker answered 429 to /user/profile", False)
+
+
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"<html>", b'{"data": null}', b'{"data": {"net": "much"}}'])
 def test_an_answer_that_is_not_kites_is_no_money_and_no_position(
     stubborn: StubbornBroker, own_home: Path, body: bytes

@@ -19,9 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import tenacity
 
 from broker_adapter.kite import session as sessions
 from broker_adapter.kite.instruments_file import Snapshots
+from broker_adapter.kite.reading import AFTER_429_S, ATTEMPTS
 from broker_adapter.kite.session import Session
 from broker_adapter.kite.ticker import Down, Frame, Ticker, Up
 from kitepilot.cli.instruments import compare
@@ -45,14 +47,15 @@ class Answer:
 
 
 def ask(config: Config, session: Session, path: str) -> Answer:
-    """GET `path` at the broker in the name of `session`; numbers are kept exact."""
-    sent = time.time()
+    """GET `path` at the broker in the name of `session`; numbers are kept exact.
+
+    A 429 says that the account's other programs have used the second up: asked again in the next ones.
+    """
     try:
-        with sessions.connection(config.broker) as http:
-            reply = http.get(path, headers=session.authorization)
+        sent, heard, reply = _in_a_free_second(config, session, path)
     except httpx.HTTPError as err:
         return Answer(trouble=f"{config.broker.rest_url} does not answer ({type(err).__name__})")
-    answer = Answer(skew=_skew(reply.headers.get("date", ""), sent, time.time()))
+    answer = Answer(skew=_skew(reply.headers.get("date", ""), sent, heard))
     if reply.status_code != 200:
         trouble = f"the broker answered {reply.status_code} to {path}"
         return replace(answer, trouble=trouble, refused=reply.status_code == 403)
@@ -60,6 +63,24 @@ def ask(config: Config, session: Session, path: str) -> Answer:
         return replace(answer, data=json.loads(reply.content, parse_float=Decimal)["data"])
     except (ValueError, KeyError, TypeError):
         return replace(answer, trouble=f"the broker's answer to {path} is not Kite's")
+
+
+def _in_a_free_second(config: Config, session: Session, path: str) -> tuple[float, float, httpx.Response]:
+    """When it was asked and heard (machine s), and the reply: the first that is no 429, else the last."""
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda asked: asked[2].status_code == httpx.codes.TOO_MANY_REQUESTS),
+        wait=tenacity.wait_fixed(AFTER_429_S),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+
+    def once() -> tuple[float, float, httpx.Response]:
+        with sessions.connection(config.broker) as http:
+            sent = time.time()
+            reply = http.get(path, headers=session.authorization)
+            return sent, time.time(), reply
+
+    return again(once)
 
 
 def cash_paise(margins: Answer) -> int | None:
