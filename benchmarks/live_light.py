@@ -215,8 +215,7 @@ def prepare(home: Path) -> tuple[Run, EventLog]:
         open_at=OPEN_AT,
         close_at=CLOSE_AT,
         instruments=terms,
-        limits=CONFIG.risk.limits(),
-        trade_notional_paise=6_000_000,
+        profile=CONFIG.risk.profile(),
         strategies=tuple(CONFIG.strategies.enabled),
     )
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))

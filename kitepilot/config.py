@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from kitepilot.events import RiskLimits
+from kitepilot.events import RiskLimits, RiskProfile, Sizing
 
 # Kite Connect exceptions page, read 2026-07-14; per client account
 KITE_ORDER_CAPS = {"orders_per_second": 10, "orders_per_minute": 400, "orders_per_day": 5_000}
@@ -82,16 +82,31 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Limits in rupees, as a person writes them. See `RiskLimits` for meaning."""
 
     daily_loss_rupees: int = 25_000
+    drawdown_rupees: int = 25_000
+    trade_risk_rupees: int = 2_500
     instrument_exposure_rupees: int = 150_000
     gross_exposure_rupees: int = 2_000_000
+    net_exposure_rupees: int = 2_000_000
+    sector_exposure_rupees: int = 1_000_000
     order_value_rupees: int = 100_000
     order_quantity: int = 20_000
+    volume_share_bps: int = 100
     open_positions: int = 20
     orders_per_second: int = 8
     orders_per_minute: int = 200
     orders_per_day: int = 3_000
+    trades_per_day: int = 1_500
+    trades_per_instrument: int = 200
+    loss_streak: int = 20
+    loss_pause_s: int = 300
     price_band_bps: int = 200
     stale_quote_s: float = 15.0
+    spread_bps: int = 50
+    circuit_distance_bps: int = 50
+    cash_reserve_rupees: int = 10_000
+    feed_settle_s: float = 5.0
+    clock_skew_ms: int = 2_000
+    model_age_s: float = 180.0
     entry_protection_bps: int = 5
     exit_protection_bps: int = 20
     trade_notional_rupees: int = 60_000
@@ -112,19 +127,41 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     def limits(self) -> RiskLimits:
         return RiskLimits(
             daily_loss_paise=self.daily_loss_rupees * 100,
+            drawdown_paise=self.drawdown_rupees * 100,
+            trade_risk_paise=self.trade_risk_rupees * 100,
             instrument_exposure_paise=self.instrument_exposure_rupees * 100,
             gross_exposure_paise=self.gross_exposure_rupees * 100,
+            net_exposure_paise=self.net_exposure_rupees * 100,
+            sector_exposure_paise=self.sector_exposure_rupees * 100,
             order_value_paise=self.order_value_rupees * 100,
             order_quantity=self.order_quantity,
+            volume_share_bps=self.volume_share_bps,
             open_positions=self.open_positions,
             orders_per_second=self.orders_per_second,
             orders_per_minute=self.orders_per_minute,
             orders_per_day=self.orders_per_day,
+            trades_per_day=self.trades_per_day,
+            trades_per_instrument=self.trades_per_instrument,
+            loss_streak=self.loss_streak,
+            loss_pause_s=self.loss_pause_s,
             price_band_bps=self.price_band_bps,
             stale_quote_s=self.stale_quote_s,
+            spread_bps=self.spread_bps,
+            circuit_distance_bps=self.circuit_distance_bps,
+            cash_reserve_paise=self.cash_reserve_rupees * 100,
+            feed_settle_s=self.feed_settle_s,
+            clock_skew_ms=self.clock_skew_ms,
+            model_age_s=self.model_age_s,
             entry_protection_bps=self.entry_protection_bps,
             exit_protection_bps=self.exit_protection_bps,
         )
+
+    def profile(self) -> RiskProfile:
+        """The first version: what the configuration says."""
+        notional = Sizing(
+            method="fixed_notional", parameters={"notional_paise": self.trade_notional_rupees * 100}
+        )
+        return RiskProfile(version=1, limits=self.limits(), sizing=notional)
 
 
 class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

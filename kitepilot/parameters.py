@@ -6,21 +6,53 @@ import msgspec
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Hard limits of one session. All amounts in paise, all of them positive."""
+    """Hard limits. Amounts in paise, all of them positive; each names the check that compares it."""
 
-    daily_loss_paise: int
+    daily_loss_paise: int  # realised, unrealised and charges, with the worst case of working orders
+    drawdown_paise: int  # how far the day's result may fall below its best
+    trade_risk_paise: int  # what one trade loses at its stop, charges included
     instrument_exposure_paise: int
     gross_exposure_paise: int
+    net_exposure_paise: int
+    sector_exposure_paise: int
     order_value_paise: int
     order_quantity: int
+    volume_share_bps: int  # of the instrument's average daily volume
     open_positions: int
     orders_per_second: int
     orders_per_minute: int
     orders_per_day: int
+    trades_per_day: int  # entries
+    trades_per_instrument: int  # entries of one day
+    loss_streak: int  # losing trades in a row before a pause
+    loss_pause_s: int  # how long that pause lasts
     price_band_bps: int  # how far a limit price may be from the last quote
     stale_quote_s: float
+    spread_bps: int  # widest spread that is entered
+    circuit_distance_bps: int  # nearest an entry may be to a circuit limit
+    cash_reserve_paise: int  # of the available margin, what entries never use
+    feed_settle_s: float  # after a gap in the feed, how long nothing is opened
+    clock_skew_ms: int
+    model_age_s: float  # oldest score an entry may rest on
     entry_protection_bps: int  # entries: limit at the touch plus this much
     exit_protection_bps: int  # exits: first rung; each retry doubles it up to price_band_bps
+
+
+class Sizing(msgspec.Struct, frozen=True, kw_only=True):
+    """How large an entry is: a sizing plug-in and its parameters (paise, bps or shares, as it says)."""
+
+    method: str
+    parameters: dict[str, int]
+
+
+class RiskProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of the owner's risk settings. Versions count from 1 and are never changed afterwards."""
+
+    version: int
+    limits: RiskLimits
+    sizing: Sizing
+    allowed: tuple[str, ...] = ()  # trading symbols; empty: all that are watched
+    blocked: tuple[str, ...] = ()
 
 
 class InstrumentTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +67,10 @@ class InstrumentTerms(msgspec.Struct, frozen=True, kw_only=True):
     square_off_at: int  # start leaving
     force_flat_at: int  # must be flat
     continuous_close_at: int
+    sector: str = ""
+    average_volume: int = 0  # shares a day; 0: not known
+    freeze_quantity: int = 0  # largest single order the exchange takes; 0: not known
+    margin_bps: int = 10_000  # of an order's value, what the broker blocks for an intraday entry
 
 
 class DecisionParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +80,5 @@ class DecisionParameters(msgspec.Struct, frozen=True, kw_only=True):
     open_at: int
     close_at: int
     instruments: tuple[InstrumentTerms, ...]
-    limits: RiskLimits
-    trade_notional_paise: int  # sizing: fixed notional per entry
+    profile: RiskProfile
     strategies: tuple[str, ...]  # enabled at the start

@@ -201,8 +201,7 @@ def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParamete
         open_at=session.open_at,
         close_at=session.close_at,
         instruments=terms,
-        limits=run.config.risk.limits(),
-        trade_notional_paise=run.config.risk.trade_notional_rupees * 100,
+        profile=run.config.risk.profile(),
         strategies=tuple(run.config.strategies.enabled),
     )
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))

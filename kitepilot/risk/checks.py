@@ -78,7 +78,7 @@ EntryCheck = Callable[[Proposal, DeskState, RiskLimits], Check]
 
 def judge(proposal: Proposal, state: DeskState) -> tuple[Check, ...]:
     """All checks, in order."""
-    limits = state.parameters.limits
+    limits = state.limits
     return tuple(check(proposal, state, limits) for check in ENTRY_CHECKS)
 
 

@@ -36,7 +36,7 @@ def _resume(state: DeskState, command: Commanded) -> list[records.Decided]:
     """Back to active, unless the day is over or lost."""
     if state.ended:
         return [records.note(state, "resume refused: the day was ended")]
-    if loss_paise(state) >= state.parameters.limits.daily_loss_paise:
+    if loss_paise(state) >= state.limits.daily_loss_paise:
         return [records.note(state, "resume refused: the daily loss cap is reached")]
     state.leaving = ""
     return [records.move(state, TradingState.ACTIVE, _said(command))]

@@ -134,7 +134,7 @@ def _mark(state: DeskState, event: Marked) -> list[records.Decided]:
 
 def _guard_loss(state: DeskState) -> list[records.Decided]:
     """At the daily loss cap: reducing, and everything leaves."""
-    if state.leaving or loss_paise(state) < state.parameters.limits.daily_loss_paise:
+    if state.leaving or loss_paise(state) < state.limits.daily_loss_paise:
         return []
     state.leaving = "daily_loss"
     halted = state.trading is TradingState.HALTED

@@ -55,13 +55,13 @@ def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records
 def propose(state: DeskState, signal: SignalRaised, side: Side, now: int) -> Proposal:
     """The entry as it would be sent; price and quantity are 0 where they cannot be known."""
     terms, quote = state.terms.get(signal.token), state.quote(signal.token)
-    limit_price = entry_limit(side, quote, terms, state.parameters.limits) if terms else 0
+    limit_price = entry_limit(side, quote, terms, state.limits) if terms else 0
     return Proposal(
         strategy=signal.strategy,
         terms=terms,
         token=signal.token,
         side=side,
-        quantity=_quantity(state.parameters.trade_notional_paise, limit_price, terms),
+        quantity=_quantity(state.profile.sizing.parameters["notional_paise"], limit_price, terms),
         limit_price_paise=limit_price,
         quote=quote,
         now=now,

@@ -37,9 +37,9 @@ def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:
     if not reason or now < holding.next_attempt_at:
         return []
     quantity = abs(position.quantity) - exiting_quantity(state, token)
-    if quantity <= 0 or state.rate.at(now)[0] >= state.parameters.limits.orders_per_second:
+    if quantity <= 0 or state.rate.at(now)[0] >= state.limits.orders_per_second:
         return []
-    band = state.parameters.limits.price_band_bps
+    band = state.limits.price_band_bps
     draft = _draft(state, holding, terms, purpose=purpose, quantity=quantity, now=now)
     called = _call_owner(state, holding, terms, position)
     holding.attempts += 1
@@ -78,7 +78,7 @@ def _draft(
     side = Side.SELL if position.quantity > 0 else Side.BUY
     paid = position.cost_paise // abs(position.quantity)
     step = ladder.rung(
-        state.parameters.limits,
+        state.limits,
         holding.attempts,
         holding.exit_wanted,
         must_be_flat=now >= terms.force_flat_at,

@@ -87,6 +87,7 @@ def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[D
         intent_id=name,
         state=state.trading,
         checks=checks,
+        profile_version=state.profile.version,
     )
     return [verdict, _permission(state, draft, verdict)]
 
@@ -125,6 +126,7 @@ def deny(  # one refusal as it is written down
         intent_id="",
         state=state.trading,
         checks=checks,
+        profile_version=state.profile.version,
     )
 
 

@@ -13,6 +13,8 @@ from kitepilot.events import (
     InstrumentTerms,
     OrderStatus,
     Purpose,
+    RiskLimits,
+    RiskProfile,
     Side,
     TradingState,
 )
@@ -21,7 +23,7 @@ from kitepilot.orders.positions import FLAT, Position
 
 RECENT_ORDERS = 1024  # finished orders kept so that a late fill or a repeated trade is recognised
 RECENT_COMMANDS = 256
-BLOB_VERSION = 2
+BLOB_VERSION = 3
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):
@@ -129,6 +131,7 @@ class DeskState(msgspec.Struct, kw_only=True):
     run_id: str
     config_hash: str
     parameters: DecisionParameters
+    profile: RiskProfile  # in force: the run's own until the owner activates another
     terms: dict[int, InstrumentTerms]
     enabled: set[str]
     trading: TradingState = TradingState.ACTIVE
@@ -159,6 +162,10 @@ class DeskState(msgspec.Struct, kw_only=True):
     strangers: int = 0  # fills of orders this fold does not remember sending
     gaps: int = 0  # sequence numbers that never came
     valuation: Valuation | None = None  # None: to be worked out, see `exposure.valued`
+
+    @property
+    def limits(self) -> RiskLimits:
+        return self.profile.limits
 
     def position(self, token: int) -> Position:
         return self.positions.get(token, FLAT)
@@ -197,6 +204,7 @@ def begin(run_id: str, config_hash: str, parameters: DecisionParameters) -> Desk
         run_id=run_id,
         config_hash=config_hash,
         parameters=parameters,
+        profile=parameters.profile,
         terms={
             each.token: each
             for each in parameters.instruments

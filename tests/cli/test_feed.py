@@ -62,7 +62,7 @@ def a_run(home: Path) -> Run:
     )  # fmt: skip
     parameters = DecisionParameters(
         session_date="2026-11-20", open_at=0, close_at=0, instruments=(terms,), strategies=(),
-        limits=configuration.Config().risk.limits(), trade_notional_paise=0,
+        profile=configuration.Config().risk.profile(),
     )  # fmt: skip
     (run.folder / "parameters.json").write_bytes(msgspec_json.encode(parameters))
     (run.folder / "start_offsets.json").write_text(json.dumps({TICKS.name: 0}))

@@ -7,33 +7,18 @@ from typing import Any
 import numpy as np
 
 from kitepilot import events as e
+from kitepilot.config import RiskSection
 from kitepilot.market.ticks import KIND_CLOCK, RECORD_DTYPE, own_record
 
 OPEN_AT = 1_795_146_300_000_000_000  # 2026-11-20 09:15 IST
 SECOND = 1_000_000_000
 
-LIMITS = e.RiskLimits(
-    daily_loss_paise=1,
-    instrument_exposure_paise=1,
-    gross_exposure_paise=1,
-    order_value_paise=1,
-    order_quantity=1,
-    open_positions=1,
-    orders_per_second=1,
-    orders_per_minute=1,
-    orders_per_day=1,
-    price_band_bps=1,
-    stale_quote_s=1.0,
-    entry_protection_bps=1,
-    exit_protection_bps=1,
-)
 PARAMETERS = e.DecisionParameters(
     session_date="2026-11-20",
     open_at=OPEN_AT,
     close_at=OPEN_AT + SECOND,
     instruments=(),
-    limits=LIMITS,
-    trade_notional_paise=1,
+    profile=RiskSection().profile(),
     strategies=(),
 )
 WHO: dict[str, Any] = {"run_id": "r", "intent_id": "I" * 18, "token": 408065}
@@ -150,6 +135,23 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
         ),
         e.Commanded(**at("owner", seq), command_id="c1", command="halt", by="me"),
         e.FeedChanged(**at("ingest", seq), state="down", detail="silence"),
+        e.ProfileActivated(
+            **at("owner.profiles", seq),
+            command_id="p1",
+            profile=PARAMETERS.profile,
+            by="me",
+            reason="a quiet week",
+        ),
+        e.FundsMarked(**at("gateway.facts", 3 * seq), run_id="r", available_paise=5_000, used_paise=7),
+        e.BandsMarked(
+            **at("gateway.facts", 3 * seq + 1),
+            run_id="r",
+            tokens=[408065],
+            lower_paise=[135_000],
+            upper_paise=[165_000],
+        ),
+        e.ClockMeasured(**at("gateway.facts", 3 * seq + 2), run_id="r", skew_ms=-3, against="broker"),
+        e.ModelJudged(**at("market.models", seq), model="lightgbm", state="fresh"),
     ]
     decisions: list[e.AnyEvent] = [
         e.Verdict(

@@ -40,8 +40,7 @@ def parameters() -> DecisionParameters:
         open_at=OPEN_AT,
         close_at=CLOSE_AT,
         instruments=terms,
-        limits=RiskSection().limits(),
-        trade_notional_paise=6_000_000,
+        profile=RiskSection().profile(),
         strategies=("vwap_reversion", "micro_momentum", "score_follower"),
     )
 

@@ -28,6 +28,7 @@ from kitepilot.events import (
     SessionEvent,
     Side,
     SignalRaised,
+    Sizing,
     StateChanged,
     TradingState,
     encode,
@@ -73,8 +74,15 @@ class Decisions:
         changed = msgspec.structs.replace(
             plan,
             instruments=terms,
-            limits=msgspec.structs.replace(plan.limits, entry_protection_bps=150),  # it fills at once
-            trade_notional_paise=12 * self.stock["last_paise"],
+            profile=msgspec.structs.replace(  # it fills at once
+                plan.profile,
+                limits=msgspec.structs.replace(
+                    plan.profile.limits, entry_protection_bps=150
+                ),  # fills at once
+                sizing=Sizing(
+                    method="fixed_notional", parameters={"notional_paise": 12 * self.stock["last_paise"]}
+                ),
+            ),
         )
         run = self.floor.run
         words = {"run_id": run.run_id, "mode": "paper", "config_hash": run.config_hash}

@@ -345,5 +345,5 @@ def watching(token: int) -> DecisionParameters:
     )  # fmt: skip
     return DecisionParameters(
         session_date="2026-11-20", open_at=0, close_at=0, instruments=(terms,), strategies=(),
-        limits=configuration.Config().risk.limits(), trade_notional_paise=0,
+        profile=configuration.Config().risk.profile(),
     )  # fmt: skip

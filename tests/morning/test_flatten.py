@@ -122,8 +122,7 @@ def test_a_day_that_cannot_be_concluded_is_one_clear_line_and_everything_is_stop
         open_at=ASKED,
         close_at=CLOSE,
         instruments=(),
-        limits=config.risk.limits(),
-        trade_notional_paise=1,
+        profile=config.risk.profile(),
         strategies=(),
     )
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))

@@ -20,10 +20,12 @@ from kitepilot.events import (
     OrderStatus,
     OrderUpdated,
     RiskLimits,
+    RiskProfile,
     RunStarted,
     SessionEvent,
     Side,
     SignalRaised,
+    Sizing,
     Verdict,
 )
 from kitepilot.market.calendar import ist_ns
@@ -39,16 +41,31 @@ ALPHA, BRAVO, CHARLIE = 257, 513, 769
 
 LIMITS = RiskLimits(
     daily_loss_paise=2_500_000,
+    drawdown_paise=2_500_000,
+    trade_risk_paise=250_000,
     instrument_exposure_paise=15_000_000,
     gross_exposure_paise=200_000_000,
+    net_exposure_paise=200_000_000,
+    sector_exposure_paise=200_000_000,
     order_value_paise=10_000_000,
     order_quantity=20_000,
+    volume_share_bps=100,
     open_positions=20,
     orders_per_second=8,
     orders_per_minute=200,
     orders_per_day=3_000,
+    trades_per_day=1_500,
+    trades_per_instrument=200,
+    loss_streak=20,
+    loss_pause_s=300,
     price_band_bps=200,
     stale_quote_s=15.0,
+    spread_bps=50,
+    circuit_distance_bps=50,
+    cash_reserve_paise=1_000_000,
+    feed_settle_s=5.0,
+    clock_skew_ms=2_000,
+    model_age_s=180.0,
     entry_protection_bps=5,
     exit_protection_bps=20,
 )
@@ -68,14 +85,17 @@ def terms(token: int, symbol: str, closing_auction: bool = True) -> InstrumentTe
     )
 
 
-def parameters(**limits: Any) -> DecisionParameters:
+def parameters(notional_paise: int = 6_000_000, **limits: Any) -> DecisionParameters:
     return DecisionParameters(
         session_date=DAY.isoformat(),
         open_at=OPEN,
         close_at=ist_ns(DAY, "15:35"),
         instruments=(terms(ALPHA, "ALPHA"), terms(BRAVO, "BRAVO"), terms(CHARLIE, "CHARLIE", False)),
-        limits=msgspec.structs.replace(LIMITS, **limits),
-        trade_notional_paise=6_000_000,
+        profile=RiskProfile(
+            version=1,
+            limits=msgspec.structs.replace(LIMITS, **limits),
+            sizing=Sizing(method="fixed_notional", parameters={"notional_paise": notional_paise}),
+        ),
         strategies=("rule", "other"),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from desk import ALPHA, BRAVO, CHARLIE, DAY, Desk, S, intents, only_intent, parameters
 
@@ -336,7 +335,7 @@ def test_the_loss_cap_counts_what_was_lost_already() -> None:
 
 
 def test_brokerage_is_capped_once_for_all_fills_of_an_order() -> None:
-    desk = Desk(msgspec.structs.replace(parameters(), trade_notional_paise=9_900_000))
+    desk = Desk(parameters(notional_paise=9_900_000))
     desk.mark(alpha=100_000)
     entry = only_intent(desk.signal())
     desk.fill(entry, quantity=40, price=100_000)
