@@ -154,7 +154,7 @@ class Reconciled(Event, frozen=True, kw_only=True, tag="reconciled"):
 class Commanded(Event, frozen=True, kw_only=True, tag="commanded"):
     """The owner's or a supervisor's order to the system.
 
-    command: halt | resume | reduce | flatten | strategy_enable | strategy_disable | end_of_day
+    command: halt | resume | reduce | flatten | strategy_enable | strategy_disable | end_of_day | acknowledge
     """
 
     command_id: str

@@ -11,9 +11,11 @@ from datetime import date
 
 from kitepilot.events import (
     AnyEvent,
+    BandsMarked,
     Filled,
     ForeignFilled,
     Marked,
+    ModelJudged,
     RunStarted,
     SessionEvent,
     SignalRaised,
@@ -21,6 +23,8 @@ from kitepilot.events import (
     decode,
 )
 from kitepilot.orders.charges import rates_on
+
+JUDGEMENTS = ("fresh", "stale", "drifted")
 
 
 class UnusableError(ValueError):
@@ -69,6 +73,8 @@ def _flaw(event: AnyEvent) -> str:
             return "a signal with a negative horizon, stop or profit"
         case RunStarted():
             return _run_flaw(event)
+        case BandsMarked() | ModelJudged():
+            return _fact_flaw(event)
     return ""
 
 
@@ -78,6 +84,13 @@ def _marked_flaw(event: Marked) -> str:
         return f"columns of {', '.join(str(len(column)) for column in columns)} rows"
     prices = (*event.last_paise, *event.bid_paise, *event.ask_paise)
     return "a negative price" if prices and min(prices) < 0 else ""
+
+
+def _fact_flaw(event: BandsMarked | ModelJudged) -> str:
+    if isinstance(event, ModelJudged):
+        return "" if event.state in JUDGEMENTS else f"a model judged {event.state!r}"
+    lengths = {len(event.tokens), len(event.lower_paise), len(event.upper_paise)}
+    return "" if len(lengths) == 1 else "circuit limits in columns of different lengths"
 
 
 def _run_flaw(event: RunStarted) -> str:

@@ -65,6 +65,12 @@ def _disable(state: DeskState, command: Commanded) -> list[records.Decided]:
     return [records.note(state, f"strategy {command.argument} disabled; {_said(command)}")]
 
 
+def _acknowledge(state: DeskState, command: Commanded) -> list[records.Decided]:
+    """The owner has looked: live orders of this session may go out. Paper needs no such word."""
+    state.acknowledged = True
+    return [records.note(state, f"live orders acknowledged; {_said(command)}")]
+
+
 def _no_looser(state: DeskState) -> TradingState:
     """Reducing, unless already halted."""
     return TradingState.HALTED if state.trading is TradingState.HALTED else TradingState.REDUCING
@@ -82,4 +88,5 @@ _ACTIONS: dict[str, Callable[[DeskState, Commanded], list[records.Decided]]] = {
     "end_of_day": _end_of_day,
     "strategy_enable": _enable,
     "strategy_disable": _disable,
+    "acknowledge": _acknowledge,
 }

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from kitepilot.events import (
     Alarmed,
+    BandsMarked,
+    ClockMeasured,
     Commanded,
     FeedChanged,
     Filled,
     ForeignFilled,
     ForeignOrderUpdated,
+    FundsMarked,
     Marked,
+    ModelJudged,
     OrderUpdated,
     Reconciled,
     RunStarted,
@@ -23,9 +27,22 @@ from kitepilot.events import (
     TradingState,
 )
 from kitepilot.orders.order_machine import OrderEvent, hear
-from kitepilot.risk import account, commands, entries, exits, foreign, records
+from kitepilot.risk import account, commands, entries, exits, facts, foreign, records
 from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import DeskState, Quote, begin
+
+OF_ONE_RUN = (
+    RunStarted
+    | OrderUpdated
+    | Filled
+    | ForeignOrderUpdated
+    | ForeignFilled
+    | Alarmed
+    | Reconciled
+    | FundsMarked
+    | BandsMarked
+    | ClockMeasured
+)
 
 
 def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | None, list[records.Decided]]:
@@ -41,7 +58,7 @@ def decide(state: DeskState | None, event: SessionEvent) -> tuple[DeskState | No
 
 
 def _start(event: RunStarted) -> tuple[DeskState, list[records.Decided]]:
-    state = begin(event.run_id, event.config_hash, event.parameters)
+    state = begin(event.run_id, event.config_hash, event.parameters, event.mode)
     state.now = event.event_at
     state.seen[event.source] = event.seq
     return state, [records.note(state, f"run started, {event.mode}")]
@@ -49,8 +66,7 @@ def _start(event: RunStarted) -> tuple[DeskState, list[records.Decided]]:
 
 def _of_another_run(state: DeskState, event: SessionEvent) -> bool:
     """The log is shared by all runs of a home: what is said of another run is not about us."""
-    said = RunStarted | OrderUpdated | Filled | ForeignOrderUpdated | ForeignFilled | Alarmed | Reconciled
-    return isinstance(event, said) and event.run_id != state.run_id
+    return isinstance(event, OF_ONE_RUN) and event.run_id != state.run_id
 
 
 def _first_time(state: DeskState, event: SessionEvent) -> bool:
@@ -81,8 +97,25 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
             return _hear_gateway(state, event)
 
 
+def _learn(
+    state: DeskState, event: FundsMarked | BandsMarked | ClockMeasured | ModelJudged
+) -> list[records.Decided]:
+    """What entries are judged by besides market and orders. A model's verdict leaves a line."""
+    match event:
+        case FundsMarked():
+            facts.apply_funds(state, event)
+        case BandsMarked():
+            facts.apply_bands(state, event)
+        case ClockMeasured():
+            facts.apply_clock(state, event)
+        case ModelJudged():
+            facts.apply_judgement(state, event)
+            return [records.note(state, f"model {event.model} is {event.state}: {event.detail}")]
+    return []
+
+
 def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided]:
-    """What happened at the broker."""
+    """What happened at the broker, and what else was measured."""
     match event:
         case Filled():
             account.apply_filled(state, event)
@@ -95,6 +128,8 @@ def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided
             return foreign.apply_fill_of(state, event)
         case Reconciled():
             return _reconciliation(state, event)
+        case FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged():
+            return _learn(state, event)
     return []
 
 
@@ -128,6 +163,7 @@ def _mark(state: DeskState, event: Marked) -> list[records.Decided]:
     )
     for token, *quote in columns:
         state.quotes[token] = Quote(*quote)
+    state.newest_quote_at = max([state.newest_quote_at, *event.quoted_at])
     state.valuation = None
     return [*_guard_loss(state), *exits.leave_due(state, state.now), records.account(state)]
 
@@ -153,6 +189,6 @@ def _signal(state: DeskState, signal: SignalRaised) -> list[records.Decided]:
 
 
 def _feed(state: DeskState, event: FeedChanged) -> list[records.Decided]:
-    state.feed_up = event.state == "up"
+    facts.apply_feed(state, event)
     detail = f": {event.detail}" if event.detail else ""
     return [records.note(state, f"feed {event.state}{detail}")]

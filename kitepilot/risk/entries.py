@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kitepilot.events import InstrumentTerms, Purpose, RiskLimits, Side, SignalRaised
 from kitepilot.market.instruments import round_to_tick
-from kitepilot.risk import records
+from kitepilot.risk import facts, records
 from kitepilot.risk.checks import NS_PER_S, Proposal, first_denial, judge
 from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import DeskState, Quote
@@ -48,6 +48,10 @@ def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records
         leave_at=now + signal.horizon_s * NS_PER_S,
         stop_bps=signal.stop_bps,
         take_profit_bps=signal.take_profit_bps,
+    )
+    facts.remember_signal(state, signal.signal_id)
+    facts.take_margin(
+        state, facts.margin_paise(proposal.terms, proposal.quantity, proposal.limit_price_paise)
     )
     return records.approve(state, draft, checks)
 

@@ -23,7 +23,8 @@ from kitepilot.orders.positions import FLAT, Position
 
 RECENT_ORDERS = 1024  # finished orders kept so that a late fill or a repeated trade is recognised
 RECENT_COMMANDS = 256
-BLOB_VERSION = 3
+RECENT_SIGNALS = 1024  # approved, kept so that the same wish never becomes two orders
+BLOB_VERSION = 4
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):
@@ -117,6 +118,21 @@ class Rate(msgspec.Struct, kw_only=True):
         self.in_second, self.in_minute, self.in_day = in_second + 1, in_minute + 1, in_day + 1
 
 
+class Band(msgspec.Struct, frozen=True, array_like=True):
+    """An instrument's circuit limits in paise: no price outside can trade."""
+
+    lower_paise: int
+    upper_paise: int
+
+
+class Funds(msgspec.Struct, kw_only=True):
+    """The broker's last word on free margin, and what our entries may have asked for since. Paise."""
+
+    available_paise: int
+    asked_paise: int
+    at: int  # session time, ns
+
+
 class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     """Open positions at the marks, in paise: sums that stand until a quote or a position changes."""
 
@@ -161,6 +177,15 @@ class DeskState(msgspec.Struct, kw_only=True):
     stuck: set[int] = msgspec.field(default_factory=set)  # tokens open after their continuous close
     strangers: int = 0  # fills of orders this fold does not remember sending
     gaps: int = 0  # sequence numbers that never came
+    mode: str = "paper"  # paper | live
+    acknowledged: bool = False  # live: the owner's word that today's orders may go out
+    funds: Funds | None = None  # None: not known
+    bands: dict[int, Band] = msgspec.field(default_factory=dict)  # missing: not known
+    skew_ms: int | None = None
+    models: dict[str, str] = msgspec.field(default_factory=dict)  # by name: fresh | stale | drifted
+    feed_gap_at: int = 0  # session time at which the last gap in the feed ended
+    newest_quote_at: int = 0  # exchange time of the newest quote of any instrument
+    signals: dict[str, None] = msgspec.field(default_factory=dict)  # approved, oldest first
     valuation: Valuation | None = None  # None: to be worked out, see `exposure.valued`
 
     @property
@@ -198,7 +223,7 @@ class DeskState(msgspec.Struct, kw_only=True):
         return self.intents_seq - 1
 
 
-def begin(run_id: str, config_hash: str, parameters: DecisionParameters) -> DeskState:
+def begin(run_id: str, config_hash: str, parameters: DecisionParameters, mode: str = "paper") -> DeskState:
     """The state at the start of a run. An instrument without a tick or a lot (an index) is left out."""
     return DeskState(
         run_id=run_id,
@@ -211,6 +236,7 @@ def begin(run_id: str, config_hash: str, parameters: DecisionParameters) -> Desk
             if each.tick_size_paise > 0 and each.lot_size > 0
         },
         enabled=set(parameters.strategies),
+        mode=mode,
     )
 
 

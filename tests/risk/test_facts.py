@@ -1,0 +1,84 @@
+"""What the fold is told of funds, circuits, clocks, models and the feed."""
+
+from __future__ import annotations
+
+from desk import ALPHA, BRAVO, RUN, Desk, S, intents
+
+from kitepilot.events import BandsMarked, ClockMeasured, FundsMarked, ModelJudged, StateChanged, encode
+from kitepilot.risk.admission import UnusableError, admit
+from kitepilot.risk.state import Band, load, save
+
+
+def funded(desk: Desk, available: int, age_s: float = 0) -> None:
+    head = desk.head("gateway.facts") | {"event_at": desk.now - round(age_s * S)}
+    desk.say(FundsMarked(**head, run_id=RUN, available_paise=available, used_paise=0))
+
+
+def test_margin_of_entries_is_taken_off_until_the_broker_has_counted_them() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000, bravo=50_000)
+    funded(desk, 100_000_000)
+    (first,) = intents(desk.signal())
+    value = first.quantity * first.limit_price_paise
+    assert desk.desk.funds is not None and desk.desk.funds.asked_paise == value
+    desk.complete(first)
+    assert desk.desk.funds.asked_paise == value  # filled: the broker's figure is still the old one
+    desk.mark(60)
+    funded(desk, 100_000_000 - value)
+    assert desk.desk.funds.asked_paise == 0
+
+
+def test_a_figure_from_before_an_entry_does_not_free_its_margin() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000, bravo=50_000)
+    (first,) = intents(desk.signal())
+    desk.complete(first)
+    desk.mark(1)
+    funded(desk, 100_000_000, age_s=2)  # measured before the entry, heard after it
+    assert desk.desk.funds is not None
+    assert desk.desk.funds.asked_paise == first.quantity * first.limit_price_paise
+
+
+def test_facts_of_another_run_are_not_ours_and_ours_survive_the_blob() -> None:
+    desk = Desk()
+    desk.say(ClockMeasured(**desk.head("gateway.facts"), run_id="paper-1", skew_ms=9_000, against="ntp"))
+    assert desk.desk.skew_ms is None
+    desk.say(ClockMeasured(**desk.head("gateway.facts"), run_id=RUN, skew_ms=-7, against="ntp"))
+    bands = BandsMarked(
+        **desk.head("gateway.facts"),
+        run_id=RUN,
+        tokens=[ALPHA, BRAVO],
+        lower_paise=[90, 0],
+        upper_paise=[110, 0],
+    )
+    desk.say(bands)
+    said = desk.say(ModelJudged(**desk.head("market-0"), model="blend", state="drifted", detail="worse"))
+    assert [type(each) for each in said] == [StateChanged]
+    again = load(save(desk.desk))
+    assert again == desk.desk
+    assert (again.skew_ms, again.bands, again.models) == (-7, {ALPHA: Band(90, 110)}, {"blend": "drifted"})
+
+
+def test_a_gap_in_the_feed_is_dated_when_it_ends() -> None:
+    desk = Desk()
+    desk.feed("up")
+    assert desk.desk.feed_gap_at == 0
+    desk.feed("down")
+    desk.mark(3)
+    desk.feed("up")
+    assert desk.desk.feed_gap_at == desk.now
+
+
+def test_facts_that_make_no_sense_never_reach_the_fold() -> None:
+    desk = Desk()
+    head = desk.head("x")
+    for bad in (
+        BandsMarked(**head, run_id=RUN, tokens=[ALPHA], lower_paise=[], upper_paise=[1]),
+        ModelJudged(**head, model="blend", state="excellent"),
+    ):
+        try:
+            admit(encode(bad))
+        except UnusableError as err:
+            assert err.reason == "malformed"
+        else:
+            raise AssertionError(bad)
