@@ -19,7 +19,7 @@ from broker_adapter.gateway.reconcile import Verdict, compare, outcome, standing
 from broker_adapter.gateway.truth import OrderTruthFinder
 from broker_adapter.kite.breaker import BreakerState
 from broker_adapter.kite.client import BrokerReadError
-from broker_adapter.kite.clock import SECOND_NS, SessionClock
+from broker_adapter.kite.clock import SECOND_NS, Machine, SessionClock
 from broker_adapter.kite.parse import RowError
 from kitepilot.events import Difference, Reconciled
 from kitepilot.orders.intents import parse_tag
@@ -57,7 +57,9 @@ class AccountWatch:
         truth: OrderTruthFinder,
         findings: Findings,
         clock: SessionClock,
+        machine: Machine = time,
     ) -> None:
+        self._machine = machine
         self._run_id = run_id
         self._broker = broker
         self._truth = truth
@@ -112,10 +114,10 @@ class AccountWatch:
         while True:
             asked = await self._wait(due)
             due = self._next_minute()
-            if not asked and time.monotonic() - last < LEAST_GAP_S:
+            if not asked and self._machine.monotonic() - last < LEAST_GAP_S:
                 continue
             await self.reconcile(Occasion.EXIT_LADDER if asked else Occasion.MINUTE)
-            last = time.monotonic()
+            last = self._machine.monotonic()
 
     async def reconcile(self, occasion: Occasion) -> Verdict | None:
         """Compare, look again while anything differs, tell the result. None: the broker cannot be read."""

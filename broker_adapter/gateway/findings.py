@@ -18,7 +18,8 @@ import psycopg
 
 from broker_adapter.gateway.books import BookedTrade, JournalView, OurOrder
 from broker_adapter.gateway.foreign import SOURCE
-from broker_adapter.gateway.journal import connect
+from broker_adapter.gateway.journal import Connect, connect
+from broker_adapter.kite.clock import Machine
 from kitepilot.events import (
     Alarmed,
     ForeignFilled,
@@ -69,7 +70,7 @@ _EARLIER = "SELECT tag FROM orders WHERE run_id <> %s AND tag = ANY(%s)"
 class FindingsBook:
     """The tables of one run. Not thread-safe: use it from one thread."""
 
-    def __init__(self, url: str, run_id: str) -> None:
+    def __init__(self, url: str, run_id: str, connect: Connect = connect) -> None:
         self.run_id = run_id
         self._connection = connect(url)
         with self._connection.transaction():
@@ -160,7 +161,8 @@ class FindingsBook:
 class Findings:
     """Tells findings in the order they were handed in. All methods run on the event loop."""
 
-    def __init__(self, book: FindingsBook, log: EventLog) -> None:
+    def __init__(self, book: FindingsBook, log: EventLog, machine: Machine = time) -> None:
+        self._machine = machine
         self._book = book
         self._log = log
         self._waiting: asyncio.Queue[list[Finding]] = asyncio.Queue(QUEUED)
@@ -210,7 +212,7 @@ class Findings:
         self._publish(self._book.write(findings))
 
     def _publish(self, numbered: list[Finding]) -> None:
-        now = time.time_ns()
+        now = self._machine.time_ns()
         self._log.append(SESSION.name, [encode(each, emitted_at=now) for each in numbered])
         self._book.published(numbered[-1].seq + 1)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -76,10 +76,32 @@ _MOVE_OFFSET = """
     ON CONFLICT (run_id, consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"""
 
 
+def connect(url: str) -> psycopg.Connection[Any]:
+    """Waits for a server that is being started again; gives up after a minute."""
+    dsn = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    deadline = time.monotonic() + CONNECT_TIMEOUT_S
+    while True:
+        try:
+            connection = psycopg.connect(dsn, connect_timeout=5)
+        except psycopg.OperationalError as err:
+            if time.monotonic() > deadline:
+                raise JournalError(
+                    f"PostgreSQL does not answer: {err}; nothing is sent without a journal"
+                ) from err
+            time.sleep(0.1)
+        else:
+            connection.execute("SET synchronous_commit = on")
+            connection.commit()
+            return connection
+
+
+Connect = Callable[[str], psycopg.Connection[Any]]
+
+
 class Journal:
     """The journal of one run: `open` from one thread, everything else from one other."""
 
-    def __init__(self, url: str, run_id: str) -> None:
+    def __init__(self, url: str, run_id: str, connect: Connect = connect) -> None:
         self.run_id = run_id
         self._connection = connect(url)
         self._opening = connect(url)
@@ -191,25 +213,6 @@ class Journal:
     def _one(self, query: str, *values: object) -> Any:
         row = self._connection.execute(query.encode(), values).fetchone()
         return row[0] if row else None
-
-
-def connect(url: str) -> psycopg.Connection[Any]:
-    """Waits for a server that is being started again; gives up after a minute."""
-    dsn = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    deadline = time.monotonic() + CONNECT_TIMEOUT_S
-    while True:
-        try:
-            connection = psycopg.connect(dsn, connect_timeout=5)
-        except psycopg.OperationalError as err:
-            if time.monotonic() > deadline:
-                raise JournalError(
-                    f"PostgreSQL does not answer: {err}; nothing is sent without a journal"
-                ) from err
-            time.sleep(0.1)
-        else:
-            connection.execute("SET synchronous_commit = on")
-            connection.commit()
-            return connection
 
 
 def _intent_row(run_id: str, intent: ApprovedIntent) -> tuple[object, ...]:

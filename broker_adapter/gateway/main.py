@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 import psycopg
 import uvloop
@@ -27,9 +28,9 @@ from broker_adapter.gateway.submit import Sent, Submitter
 from broker_adapter.gateway.truth import OrderTruthFinder
 from broker_adapter.kite import session
 from broker_adapter.kite.client import BrokerReadError, KiteBroker
-from broker_adapter.kite.clock import VenueClock, WallClock
+from broker_adapter.kite.clock import Machine, VenueClock, WallClock
 from broker_adapter.kite.limits import RateLimits, shares_of
-from broker_adapter.kite.ticker import Down, Frame, Text, Ticker, Up
+from broker_adapter.kite.ticker import Down, Frame, Put, Text, Ticker, Up
 from broker_adapter.kite.wire import ClockSaid, OrderSaid, read_text
 from infra.eventlog import open_log
 from infra.postgres import book
@@ -50,8 +51,20 @@ FINISH_S = 12.0  # at the end: for requests on their way and orders still live
 LAST_LOOKS_S = 4.0
 
 
+class Ears(Protocol):
+    """Where frames come from: the broker's ticker."""
+
+    async def run(self, put: Put) -> None:
+        """Every frame to `put`, in order, until cancelled."""
+        ...
+
+
 class Gateway:
-    """One run's way to the broker. `serve` is its whole life."""
+    """One run's way to the broker. `serve` is its whole life.
+
+    Where nothing is said of them, findings are kept in the run's database, frames come from the configured
+    ticker, and the clocks are this machine's.
+    """
 
     def __init__(
         self,
@@ -60,23 +73,30 @@ class Gateway:
         journal: Journal,
         broker: Broker,
         changes: deque[BreakerChange] | None = None,
+        *,
+        findings: FindingsBook | None = None,
+        ears: Ears | None = None,
+        machine: Machine = time,
     ) -> None:
+        self._machine = machine
         self._run = run
         self._log = log
         self._journal = journal
-        self.clock: VenueClock | WallClock = VenueClock() if run.config.mode == "paper" else WallClock()
+        self.clock: VenueClock | WallClock = (
+            VenueClock(machine.monotonic) if run.config.mode == "paper" else WallClock(machine)
+        )
         self.desk = Desk(run.run_id)
-        self._scribe = Scribe(journal, log)
+        self._scribe = Scribe(journal, log, machine)
         settings = run.config.broker
-        self._limits = RateLimits(self.clock, shares_of(settings))
-        self._submitter = Submitter(broker, self._limits, run.config.risk, settings)
-        self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock, self._limits)
-        self._findings = Findings(FindingsBook(database_url(run), run.run_id), log)
-        self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock)
+        self._limits = RateLimits(self.clock, shares_of(settings), machine.monotonic)
+        self._submitter = Submitter(broker, self._limits, run.config.risk, settings, machine)
+        self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock, self._limits, machine)
+        self._findings = Findings(findings or FindingsBook(database_url(run), run.run_id), log, machine)
+        self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock, machine)
         self._truth.account = self._watch
         self._refusals = Refusals()
         self._breaker_changes = changes if changes is not None else deque(maxlen=BREAKER_CHANGES)
-        self._ticker = Ticker(
+        self._ears = ears or Ticker(
             settings.ticker_url,
             settings.api_key,
             lambda: session.load(run).access_token,
@@ -85,14 +105,14 @@ class Gateway:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
         self._ready = False
-        self._letter_source = f"gateway-{time.time_ns()}"
+        self._letter_source = f"gateway-{machine.time_ns()}"
         self._letters = 0
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; then requests on their way are finished and told. Else raises what ended it."""
         tasks: list[asyncio.Task[None]] = [
             asyncio.create_task(self._scribe.run()),
-            asyncio.create_task(self._ticker.run(self._on_frame)),
+            asyncio.create_task(self._ears.run(self._on_frame)),
             asyncio.create_task(self._work(stopping)),
             asyncio.create_task(self._findings.run()),
         ]
@@ -159,7 +179,7 @@ class Gateway:
         self._limits.counted(len(files))
         await self._scribe.republish(progress.unpublished)
         await self._watch.restore()
-        now, wall = self.clock.now(), time.time_ns()
+        now, wall = self.clock.now(), self._machine.time_ns()
         unopened = self._journal.unopened()
         await self._scribe.write([self.desk.opened(file, now) for file in files if file.tag in unopened])
         lost = [file for file in self.desk.live() if not file.order_id]
@@ -228,7 +248,7 @@ class Gateway:
             payload=record.value,
         )
         self._letters += 1
-        self._log.append(DEAD_LETTER.name, [encode(letter, emitted_at=time.time_ns())])
+        self._log.append(DEAD_LETTER.name, [encode(letter, emitted_at=self._machine.time_ns())])
 
     async def _send(self, change: Change) -> None:
         file = change.file
@@ -236,7 +256,7 @@ class Gateway:
             sent = await self._submitter.submit(file.intent, file.tag, file.truth.quantity)
         except Exception as err:  # ours, not the broker's: nobody knows how far it got
             sys.stderr.write(f"gateway: {file.tag}: {type(err).__name__}: {err}\n")
-            now = time.time_ns()
+            now = self._machine.time_ns()
             sent = Sent(Unknown(f"{type(err).__name__}: {err}"), now, now)
         settled = self.desk.settle(file, sent.outcome, self.clock.now(), sent.replied_at, sent.sent_at)
         await self._scribe.post([settled])
@@ -263,8 +283,8 @@ class Gateway:
         """No new intents: let requests land, then look until nothing is live or time is up."""
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=FINISH_S)
-        deadline = time.monotonic() + LAST_LOOKS_S
-        while self.desk.live() and time.monotonic() < deadline:
+        deadline = self._machine.monotonic() + LAST_LOOKS_S
+        while self.desk.live() and self._machine.monotonic() < deadline:
             try:
                 await self._truth.look()
             except BrokerReadError as err:

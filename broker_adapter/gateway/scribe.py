@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from broker_adapter.gateway.desk import Change
 from broker_adapter.gateway.journal import Entry, Journal
+from broker_adapter.kite.clock import Machine
 from kitepilot.events import encode
 from kitepilot.ports import EventLog
 from kitepilot.topics import ORDERS, SESSION
@@ -31,7 +32,8 @@ class _Work(NamedTuple):
 class Scribe:
     """The journal's only writer and the log's only publisher of this process."""
 
-    def __init__(self, journal: Journal, log: EventLog) -> None:
+    def __init__(self, journal: Journal, log: EventLog, machine: Machine = time) -> None:
+        self._machine = machine
         self._journal = journal
         self._log = log
         self._work: asyncio.Queue[_Work] = asyncio.Queue(QUEUED)
@@ -109,7 +111,7 @@ class Scribe:
                 self._outbox.task_done()
 
     def _publish(self, entries: list[Entry]) -> None:
-        now = time.time_ns()
+        now = self._machine.time_ns()
         told = [encode(entry.told, emitted_at=now) for entry in entries if entry.told is not None]
         if told:
             self._log.append(SESSION.name, told)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from broker_adapter.gateway.slicing import refusal
+from broker_adapter.kite.clock import Machine
 from broker_adapter.kite.limits import DayCapError, RateLimits
 from kitepilot.config import BrokerSection, RiskSection
 from kitepilot.events import ApprovedIntent, Purpose
@@ -34,8 +35,14 @@ class Submitter:
     """
 
     def __init__(
-        self, broker: Broker, limits: RateLimits, risk: RiskSection, settings: BrokerSection
+        self,
+        broker: Broker,
+        limits: RateLimits,
+        risk: RiskSection,
+        settings: BrokerSection,
+        machine: Machine = time,
     ) -> None:
+        self._machine = machine
         self._broker = broker
         self._risk = risk
         self._settings = settings
@@ -49,14 +56,14 @@ class Submitter:
         """Send one journaled child, once unless refused unseen (429). The broker's faults are outcomes."""
         refused = refusal(intent, self._risk.limits(), self._settings)
         if refused is not None:
-            now = time.time_ns()
+            now = self._machine.time_ns()
             return Sent(refused, now, now)
         exit = intent.purpose is not Purpose.ENTRY
         async with self._lanes.setdefault((intent.token, exit), asyncio.Lock()):
             try:
                 return await self._in_turn(intent, tag, quantity, exit)
             except DayCapError as err:
-                now = time.time_ns()
+                now = self._machine.time_ns()
                 return Sent(Rejected("day_cap", str(err)), now, now)
 
     async def _in_turn(self, intent: ApprovedIntent, tag: str, quantity: int, exit: bool) -> Sent:
@@ -75,6 +82,6 @@ class Submitter:
             pool.shutdown()
 
     def _send(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
-        sent_at = time.time_ns()
+        sent_at = self._machine.time_ns()
         outcome = self._broker.submit(intent, tag, quantity)
-        return Sent(outcome, sent_at, time.time_ns())
+        return Sent(outcome, sent_at, self._machine.time_ns())

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from broker_adapter.gateway.desk import Desk, OrderFile
 from broker_adapter.gateway.scribe import Scribe
 from broker_adapter.kite.client import BrokerReadError
-from broker_adapter.kite.clock import SessionClock
+from broker_adapter.kite.clock import Machine, SessionClock
 from broker_adapter.kite.limits import RateLimits
 from broker_adapter.kite.parse import RowError, order_report
 from kitepilot.ports import Broker, OrderReport, TradeReport
@@ -45,8 +45,15 @@ class OrderTruthFinder:
     """Reads the broker's side and tells the desk. All methods run on the event loop."""
 
     def __init__(
-        self, broker: Broker, desk: Desk, scribe: Scribe, clock: SessionClock, limits: RateLimits
+        self,
+        broker: Broker,
+        desk: Desk,
+        scribe: Scribe,
+        clock: SessionClock,
+        limits: RateLimits,
+        machine: Machine = time,
     ) -> None:
+        self._machine = machine
         self._broker = broker
         self._desk = desk
         self._scribe = scribe
@@ -102,8 +109,8 @@ class OrderTruthFinder:
         idle = not self._desk.live()
         if idle and not self._due():
             return
-        self._looked_at = time.monotonic()
-        started = time.time_ns()
+        self._looked_at = self._machine.monotonic()
+        started = self._machine.time_ns()
         present = set()
         reports = await self.read(self._broker.orders)
         self._limits.counted(len(reports))  # orders placed by hand count to the day as well
@@ -114,12 +121,12 @@ class OrderTruthFinder:
         await self._eat()
         for file in self._desk.live():
             if file.tag not in present and 0 < file.missing_wall < started:
-                change = self._desk.missed(file, self._clock.now(), time.time_ns())
+                change = self._desk.missed(file, self._clock.now(), self._machine.time_ns())
                 if change is not None:
                     await self._scribe.post([change])
 
     def _due(self) -> bool:
-        age = time.monotonic() - self._looked_at
+        age = self._machine.monotonic() - self._looked_at
         return age >= (POLL_S if self._desk.live() else FULL_LOOK_S)
 
     async def _wait(self, timeout_s: float) -> bool:

@@ -11,6 +11,7 @@ closes `kite.orders` again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +19,7 @@ import httpx
 
 from broker_adapter.kite import parse, session
 from broker_adapter.kite.breaker import Breaker, BreakerState, Health, OnChange
+from broker_adapter.kite.clock import Machine
 from broker_adapter.kite.reading import BrokerReadError, read
 from broker_adapter.kite.render import EXCHANGE, VARIETY, IntentError, place_parameters, rupees
 from broker_adapter.kite.transport import stock_client
@@ -42,16 +44,32 @@ __all__ = ["BrokerReadError", "KiteBroker"]
 
 INSTRUMENTS_TIMEOUT_S = 60.0
 T = TypeVar("T")
+Connect = Callable[[Run], "KiteConnect"]
+
+
+def connect(run: Run) -> KiteConnect:
+    """The stock client with the session as it is stored now. Raises `SessionError`."""
+    return stock_client(run.config.broker, session.load(run))
 
 
 class KiteBroker:
     """Kite through one account. Paper and live differ by the address in the configuration."""
 
-    def __init__(self, run: Run, on_change: OnChange | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        on_change: OnChange | None = None,
+        *,
+        connect: Connect = connect,
+        machine: Machine = time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connect = connect
+        self._sleep = sleep
         self._run = run
         self._client: KiteConnect | None = None
-        self._reads = Breaker("kite.reads", on_change)
-        self._orders = Breaker("kite.orders", on_change)
+        self._reads = Breaker("kite.reads", on_change, monotonic=machine.monotonic)
+        self._orders = Breaker("kite.orders", on_change, monotonic=machine.monotonic)
 
     def submit(self, intent: ApprovedIntent, tag: str, quantity: int) -> Outcome:
         try:
@@ -95,7 +113,7 @@ class KiteBroker:
     def instruments(self) -> bytes:
         """The day's NSE instruments file, CSV as served. Raises `BrokerReadError`."""
         url = self._run.config.broker.rest_url
-        return read(f"the instruments file of {url}", self._instruments, self._reads)
+        return read(f"the instruments file of {url}", self._instruments, self._reads, self._sleep)
 
     def health(self) -> tuple[Health, ...]:
         """The breakers as they are now."""
@@ -131,7 +149,7 @@ class KiteBroker:
 
     def _read(self, what: str, request: Callable[[KiteConnect], T]) -> T:
         try:
-            return read(what, lambda: request(self._kite()), self._reads)
+            return read(what, lambda: request(self._kite()), self._reads, self._sleep)
         except BrokerReadError:
             self._client = None
             raise
@@ -148,7 +166,7 @@ class KiteBroker:
 
     def _kite(self) -> KiteConnect:
         if self._client is None:
-            self._client = stock_client(self._run.config.broker, session.load(self._run))
+            self._client = self._connect(self._run)
         return self._client
 
 

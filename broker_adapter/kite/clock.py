@@ -15,6 +15,18 @@ STILL_S = 0.25  # machine seconds without a frame: not behind, the session stand
 FRAMES = 16  # over which the pace is measured
 
 
+class Machine(Protocol):
+    """The clocks of the machine a process runs on. The real one is the module `time`."""
+
+    def time_ns(self) -> int:
+        """Wall clock, ns UTC; a time service may step it either way."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from any point on; it never steps."""
+        ...
+
+
 class SessionClock(Protocol):
     """Session time in ns UTC, and a way to wait for it. `coarse_ns`: it may really be later by so much."""
 
@@ -77,13 +89,16 @@ class WallClock:
 
     coarse_ns = 10_000_000  # it may be stepped by the time service
 
+    def __init__(self, machine: Machine = time) -> None:
+        self._machine = machine
+
     def feed(self, session_ns: int) -> None:
         """Clock frames are a thing of the sandbox: live ignores them."""
 
     def now(self) -> int:
-        return time.time_ns()
+        return self._machine.time_ns()
 
     async def reached(self, at_ns: int, patience_s: float) -> bool:
-        wait_s = (at_ns - time.time_ns()) / SECOND_NS
+        wait_s = (at_ns - self._machine.time_ns()) / SECOND_NS
         await asyncio.sleep(min(max(wait_s, 0.0), patience_s))
         return wait_s <= patience_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,14 +23,16 @@ class BrokerReadError(RuntimeError):
     """The broker's book could not be read; says which part and why."""
 
 
-def read(what: str, request: Callable[[], T], breaker: Breaker) -> T:
+def read(
+    what: str, request: Callable[[], T], breaker: Breaker, sleep: Callable[[float], None] = time.sleep
+) -> T:
     """`request()`, at most four times: exponential backoff with full jitter, a second or more after a 429.
 
     Raises:
         BrokerReadError: it stayed impossible, or the breaker is open and nothing was asked.
     """
     try:
-        return _retrying(lambda: _once(request, breaker))
+        return _retrying.copy(sleep=sleep)(lambda: _once(request, breaker))
     except BreakerOpenError as err:
         raise BrokerReadError(f"{what}: not asked: {err}") from err
     except Exception as err:
