@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 
@@ -73,6 +75,22 @@ class InstrumentTerms(msgspec.Struct, frozen=True, kw_only=True):
     margin_bps: int = 10_000  # of an order's value, what the broker blocks for an intraday entry
 
 
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """What earlier live runs of the same date did: a new run's day begins there. All zero on paper."""
+
+    realised_paise: int = 0
+    bought_paise: int = 0
+    sold_paise: int = 0
+    brokerage: Decimal = Decimal(0)  # paise, each order capped
+    auto_square_offs: int = 0
+    orders: int = 0
+    trades: int = 0  # entries
+    trades_on: dict[int, int] = {}  # by token
+    peak_paise: int = 0  # the day's best result so far, at the end of a trade
+    streak: int = 0  # losing trades in a row
+    paused_until: int = 0  # session time, ns
+
+
 class DecisionParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the decision fold depends on besides events; travels in `RunStarted`."""
 
@@ -82,3 +100,7 @@ class DecisionParameters(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[InstrumentTerms, ...]
     profile: RiskProfile
     strategies: tuple[str, ...]  # enabled at the start
+    ceiling: RiskLimits | None = (
+        None  # the configuration's: no profile may be looser; None: the profile's own
+    )
+    carried: Carried = Carried()

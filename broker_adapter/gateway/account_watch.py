@@ -90,18 +90,19 @@ class AccountWatch:
         if self._foreign.hungry():
             await self._take_trades(await self._truth.read(self._broker.trades))
 
-    async def alarm(self, kind: str, subject: str, detail: str, *, halts: bool) -> None:
-        """Something a person should look at."""
+    async def alarm(self, kind: str, subject: str, detail: str, *, halts: bool, state: str = "") -> None:
+        """Something a person should look at. `state`: of a breaker."""
         sys.stderr.write(f"gateway: {kind} {subject}: {detail}\n")
         now = self._clock.now()
-        await self._findings.tell([alarm(self._run_id, now, kind, subject, detail, halts=halts)])
+        await self._findings.tell([alarm(self._run_id, now, kind, subject, detail, halts=halts, state=state)])
 
     async def follow_breakers(self, changes: deque[BreakerChange]) -> None:
         """Raise an alarm for each change that other threads append. Ends by cancellation."""
         while True:
             while changes:
                 name, before, after, reason = changes.popleft()
-                await self.alarm("breaker", name, f"{before} to {after}: {reason}", halts=False)
+                told = f"{before} to {after}: {reason}"
+                await self.alarm("breaker", name, told, halts=False, state=after.value)
             await asyncio.sleep(BREAKER_POLL_S)
 
     def ask_broker(self) -> None:

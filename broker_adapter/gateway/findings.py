@@ -220,7 +220,9 @@ class Findings:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
 
 
-def alarm(run_id: str, now: int, kind: str, subject: str, detail: str, *, halts: bool) -> Alarmed:
+def alarm(
+    run_id: str, now: int, kind: str, subject: str, detail: str, *, halts: bool, state: str = ""
+) -> Alarmed:
     """An alarm ready to be told. `now` is session time, ns."""
     return Alarmed(
         source=SOURCE,
@@ -231,6 +233,7 @@ def alarm(run_id: str, now: int, kind: str, subject: str, detail: str, *, halts:
         subject=subject,
         detail=detail,
         halts=halts,
+        state=state,
     )
 
 

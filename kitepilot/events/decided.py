@@ -39,12 +39,13 @@ class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
 
 
 class StateChanged(Event, frozen=True, kw_only=True, tag="state_changed"):
-    """Trading state moved, and why."""
+    """Trading state moved, and why; with `previous` and `state` equal, a line in the record."""
 
     run_id: str
     previous: TradingState
     state: TradingState
     reason: str
+    rule: str = ""  # the named rule that lowered it (`risk.states`); "": the owner's word, or a mere note
 
 
 class AccountMarked(Event, frozen=True, kw_only=True, tag="account_marked"):

@@ -128,6 +128,7 @@ class Alarmed(Event, frozen=True, kw_only=True, tag="alarmed"):
     subject: str  # what it is about: an order id, an instrument, a breaker's name
     detail: str
     halts: bool
+    state: str = ""  # of a breaker: open | half_open | closed
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

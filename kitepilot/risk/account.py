@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitepilot.events import Filled, OrderUpdated, Purpose
 from kitepilot.orders.positions import apply_fill
+from kitepilot.risk import trades
 from kitepilot.risk.exposure import charge_rates
 from kitepilot.risk.state import RECENT_ORDERS, DeskOrder, DeskState, Holding
 
@@ -42,24 +43,33 @@ def apply_filled(state: DeskState, fill: Filled) -> bool:
         order.filled_quantity += fill.quantity
         order.filled_paise[fill.order_id] = before + value
         order.reported_quantity = max(order.reported_quantity, order.filled_quantity)
-    _move_position(state, fill, order)
+    _move_position(state, fill, order, before)
     if order is not None:
         _retire_if_finished(state, order)
     return True
 
 
-def _move_position(state: DeskState, fill: Filled, order: DeskOrder | None) -> None:
+def _move_position(state: DeskState, fill: Filled, order: DeskOrder | None, filled_before: int) -> None:
+    """`filled_before`: paise of the same broker order's earlier fills, where its brokerage stands."""
     before = state.position(fill.token)
     after = apply_fill(before, fill.side, fill.quantity, fill.price_paise)
     state.positions[fill.token] = after
     state.realised_paise += after.realised_paise - before.realised_paise
-    if after.flat:
-        state.holdings.pop(fill.token, None)
-        return
     turned = before.quantity * after.quantity < 0
+    value = (abs(before.quantity) if turned else fill.quantity) * fill.price_paise
     holding = state.holdings.get(fill.token)
+    if holding is not None:
+        trades.charge(state, holding, fill.side, filled_before, value)
+        if after.flat or turned:
+            trades.end(state, holding, after)
+            del state.holdings[fill.token]
+    if after.flat:
+        return
     if holding is None or turned:
-        state.holdings[fill.token] = _plan(fill, order)
+        rest = abs(after.quantity) * fill.price_paise if turned else value
+        state.holdings[fill.token] = new = _plan(fill, order)
+        new.realised_before_paise = after.realised_paise
+        trades.charge(state, new, fill.side, filled_before + (value if turned else 0), rest)
     elif order is not None and order.purpose is not Purpose.ENTRY:
         holding.attempts, holding.next_attempt_at = 0, 0  # somebody trades: again from close to the touch
 

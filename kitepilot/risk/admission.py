@@ -16,6 +16,7 @@ from kitepilot.events import (
     ForeignFilled,
     Marked,
     ModelJudged,
+    ProfileActivated,
     RunStarted,
     SessionEvent,
     SignalRaised,
@@ -23,6 +24,7 @@ from kitepilot.events import (
     decode,
 )
 from kitepilot.orders.charges import rates_on
+from kitepilot.risk import profiles
 
 JUDGEMENTS = ("fresh", "stale", "drifted")
 
@@ -71,8 +73,8 @@ def _flaw(event: AnyEvent) -> str:
             return f"a fill of {event.quantity} at {event.price_paise} paise"
         case SignalRaised() if min(event.horizon_s, event.stop_bps, event.take_profit_bps) < 0:
             return "a signal with a negative horizon, stop or profit"
-        case RunStarted():
-            return _run_flaw(event)
+        case RunStarted() | ProfileActivated():
+            return _settings_flaw(event)
         case BandsMarked() | ModelJudged():
             return _fact_flaw(event)
     return ""
@@ -93,8 +95,10 @@ def _fact_flaw(event: BandsMarked | ModelJudged) -> str:
     return "" if len(lengths) == 1 else "circuit limits in columns of different lengths"
 
 
-def _run_flaw(event: RunStarted) -> str:
-    """A run whose date has no charge rates would stop the fold at its first fill."""
+def _settings_flaw(event: RunStarted | ProfileActivated) -> str:
+    """Limits that cannot be, or a date without charge rates, which would stop the fold at its first fill."""
+    if isinstance(event, ProfileActivated):
+        return profiles.flaw(event.profile)
     try:
         rates_on(date.fromisoformat(event.parameters.session_date))
     except ValueError as err:

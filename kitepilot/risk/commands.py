@@ -1,27 +1,55 @@
-"""The owner's commands -> trading state. A command counts once, by its id."""
+"""The owner's commands -> trading state, and the limits in force. A command counts once, by its id."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from kitepilot.events import Commanded, TradingState
+from kitepilot.events import Commanded, ProfileActivated, TradingState
 from kitepilot.risk import records
 from kitepilot.risk.exits import leave_due
-from kitepilot.risk.exposure import loss_paise
+from kitepilot.risk.profiles import activation_refusal
 from kitepilot.risk.state import RECENT_COMMANDS, DeskState
+from kitepilot.risk.states import standing_against_resume
+
+
+def hear(state: DeskState, said: Commanded | ProfileActivated) -> list[records.Decided]:
+    """The owner speaks."""
+    return obey(state, said) if isinstance(said, Commanded) else activate(state, said)
 
 
 def obey(state: DeskState, command: Commanded) -> list[records.Decided]:
     """Apply a command. One that is not known, or refused, leaves a line in the record."""
-    if command.command_id in state.commands:
+    if not _first_time(state, command.command_id):
         return []
-    state.commands[command.command_id] = None
-    if len(state.commands) > RECENT_COMMANDS:
-        del state.commands[next(iter(state.commands))]
     action = _ACTIONS.get(command.command)
     if action is None:
         return [records.note(state, f"command {command.command!r} is not known; {_said(command)}")]
     return action(state, command)
+
+
+def activate(state: DeskState, said: ProfileActivated) -> list[records.Decided]:
+    """Another version of the limits from now on, or a line that says why not.
+
+    What is already used beyond the new limits stays and denies entries; a lower cap on the day's loss acts at
+    the next mark.
+    """
+    if not _first_time(state, said.command_id):
+        return []
+    by = f"{said.reason}; by {said.by or 'an unnamed person'}"
+    version = said.profile.version
+    if refusal := activation_refusal(said.profile, state.profile, state.ceiling):
+        return [records.note(state, f"risk profile {version} refused: {refusal} ({by})")]
+    state.profile, state.valuation = said.profile, None
+    return [records.note(state, f"risk profile {version} in force: {by}")]
+
+
+def _first_time(state: DeskState, command_id: str) -> bool:
+    if command_id in state.commands:
+        return False
+    state.commands[command_id] = None
+    if len(state.commands) > RECENT_COMMANDS:
+        del state.commands[next(iter(state.commands))]
+    return True
 
 
 def _halt(state: DeskState, command: Commanded) -> list[records.Decided]:
@@ -33,12 +61,13 @@ def _reduce(state: DeskState, command: Commanded) -> list[records.Decided]:
 
 
 def _resume(state: DeskState, command: Commanded) -> list[records.Decided]:
-    """Back to active, unless the day is over or lost."""
+    """Back to active, unless the day is over or lost. The one way up; every rule may act again."""
     if state.ended:
         return [records.note(state, "resume refused: the day was ended")]
-    if loss_paise(state) >= state.limits.daily_loss_paise:
-        return [records.note(state, "resume refused: the daily loss cap is reached")]
+    if against := standing_against_resume(state):
+        return [records.note(state, f"resume refused: {against}")]
     state.leaving = ""
+    state.standing.clear()
     return [records.move(state, TradingState.ACTIVE, _said(command))]
 
 

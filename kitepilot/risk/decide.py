@@ -20,6 +20,7 @@ from kitepilot.events import (
     Marked,
     ModelJudged,
     OrderUpdated,
+    ProfileActivated,
     Reconciled,
     RunStarted,
     SessionEvent,
@@ -27,8 +28,7 @@ from kitepilot.events import (
     TradingState,
 )
 from kitepilot.orders.order_machine import OrderEvent, hear
-from kitepilot.risk import account, commands, entries, exits, facts, foreign, records
-from kitepilot.risk.exposure import loss_paise
+from kitepilot.risk import account, commands, entries, exits, facts, foreign, records, states
 from kitepilot.risk.state import DeskState, Quote, begin
 
 OF_ONE_RUN = (
@@ -71,8 +71,8 @@ def _of_another_run(state: DeskState, event: SessionEvent) -> bool:
 
 def _first_time(state: DeskState, event: SessionEvent) -> bool:
     """Producers are at-least-once: after a crash they repeat numbers, never skip one."""
-    if isinstance(event, Commanded):
-        return True  # many hands write commands: they count by id, see `commands.obey`
+    if isinstance(event, Commanded | ProfileActivated):
+        return True  # many hands write commands: they count by id, see `commands`
     last = state.seen.get(event.source, -1)
     if event.seq <= last:
         return False
@@ -87,8 +87,8 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
             return _mark(state, event)
         case SignalRaised():
             return _signal(state, event)
-        case Commanded():
-            return commands.obey(state, event)
+        case Commanded() | ProfileActivated():
+            return commands.hear(state, event)
         case FeedChanged():
             return _feed(state, event)
         case Alarmed():
@@ -118,14 +118,17 @@ def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided
     """What happened at the broker, and what else was measured."""
     match event:
         case Filled():
+            paused_until = state.paused_until
             account.apply_filled(state, event)
+            return _pause(state, paused_until)
         case OrderUpdated():
             account.apply_update(state, event)
             return _question_word(state, event.venue_status)
         case ForeignOrderUpdated():
             foreign.apply_update(state, event)
         case ForeignFilled():
-            return foreign.apply_fill_of(state, event)
+            paused_until = state.paused_until
+            return [*foreign.apply_fill_of(state, event), *_pause(state, paused_until)]
         case Reconciled():
             return _reconciliation(state, event)
         case FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged():
@@ -133,10 +136,26 @@ def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided
     return []
 
 
+def _pause(state: DeskState, paused_until: int) -> list[records.Decided]:
+    """A line when the trade that just ended completed a streak of losers."""
+    if state.paused_until == paused_until:
+        return []
+    limits = state.limits
+    return [
+        records.note(
+            state, f"{limits.loss_streak} trades lost in a row: no entries for {limits.loss_pause_s} s"
+        )
+    ]
+
+
 def _alarm(state: DeskState, alarm: Alarmed) -> records.Decided:
-    """Written down; one that halts also stops entries until the owner resumes."""
+    """Written down; one that halts, or tells of an open breaker, also lowers the state."""
     said = f"alarm {alarm.kind} {alarm.subject}: {alarm.detail}"
-    return records.move(state, TradingState.HALTED, said) if alarm.halts else records.note(state, said)
+    if alarm.halts:
+        return states.lower(state, states.ALARM, said)
+    if alarm.kind == "breaker" and alarm.state == "open":
+        return states.lower(state, states.BREAKER, f"{alarm.subject}: {alarm.detail}")
+    return records.note(state, said)
 
 
 def _reconciliation(state: DeskState, found: Reconciled) -> list[records.Decided]:
@@ -145,18 +164,18 @@ def _reconciliation(state: DeskState, found: Reconciled) -> list[records.Decided
         return []
     worst = found.differences[0] if found.differences else None
     what = f"{worst.rule} {worst.subject}: ours {worst.ours}, broker {worst.theirs}" if worst else ""
-    return [records.move(state, TradingState.HALTED, f"reconciliation ({found.occasion}): {what}")]
+    return [states.lower(state, states.RECONCILIATION, f"({found.occasion}) {what}")]
 
 
 def _question_word(state: DeskState, word: str) -> list[records.Decided]:
     """A status word of the venue that we do not know: open nothing more and call the owner."""
     if not word or hear(word) is not OrderEvent.STRANGE or state.trading is TradingState.HALTED:
         return []
-    return [records.move(state, TradingState.HALTED, f"unknown order status {word!r}")]
+    return [states.lower(state, states.UNKNOWN_STATUS, repr(word))]
 
 
 def _mark(state: DeskState, event: Marked) -> list[records.Decided]:
-    """A second has passed: new quotes, the loss cap, exits that are due, the account."""
+    """A second has passed: new quotes, the rules, exits that are due, the account."""
     state.now = max(state.now, event.event_at)
     columns = zip(
         event.tokens, event.last_paise, event.bid_paise, event.ask_paise, event.quoted_at, strict=True
@@ -165,16 +184,9 @@ def _mark(state: DeskState, event: Marked) -> list[records.Decided]:
         state.quotes[token] = Quote(*quote)
     state.newest_quote_at = max([state.newest_quote_at, *event.quoted_at])
     state.valuation = None
-    return [*_guard_loss(state), *exits.leave_due(state, state.now), records.account(state)]
-
-
-def _guard_loss(state: DeskState) -> list[records.Decided]:
-    """At the daily loss cap: reducing, and everything leaves."""
-    if state.leaving or loss_paise(state) < state.limits.daily_loss_paise:
-        return []
-    state.leaving = "daily_loss"
-    halted = state.trading is TradingState.HALTED
-    return [records.move(state, TradingState.HALTED if halted else TradingState.REDUCING, "daily loss cap")]
+    if event.tokens or not state.fresh_at:
+        state.fresh_at = state.now
+    return [*states.watch(state), *exits.leave_due(state, state.now), records.account(state)]
 
 
 def _signal(state: DeskState, signal: SignalRaised) -> list[records.Decided]:

@@ -7,9 +7,9 @@ take, so repeating it cannot turn the position.
 
 from __future__ import annotations
 
-from kitepilot.events import InstrumentTerms, Purpose, Side, TradingState
+from kitepilot.events import InstrumentTerms, Purpose, Side
 from kitepilot.orders.positions import Position
-from kitepilot.risk import ladder, records
+from kitepilot.risk import ladder, records, states
 from kitepilot.risk.checks import NS_PER_S, compared
 from kitepilot.risk.state import DeskState, Holding
 
@@ -129,4 +129,4 @@ def _report_stuck(state: DeskState, terms: InstrumentTerms, position: Position) 
         return []
     state.stuck.add(terms.token)
     reason = f"{terms.tradingsymbol}: {position.quantity} shares held after its continuous close"
-    return [records.move(state, TradingState.HALTED, reason)]
+    return [states.lower(state, states.STUCK_POSITION, reason)]

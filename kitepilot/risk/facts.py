@@ -64,6 +64,7 @@ def apply_feed(state: DeskState, said: FeedChanged) -> None:
     if up and not state.feed_up:
         state.feed_gap_at = max(state.now, said.event_at)
     state.feed_up = up
+    state.feed_down_at = 0 if up else state.feed_down_at or max(state.now, said.event_at)
 
 
 def remember_signal(state: DeskState, signal_id: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from kitepilot.events import ForeignFilled, ForeignOrderUpdated
 from kitepilot.orders.positions import FLAT, Position, apply_fill
-from kitepilot.risk import records
+from kitepilot.risk import records, trades
 from kitepilot.risk.exposure import charge_rates
 from kitepilot.risk.state import RECENT_ORDERS, DeskState, ForeignOrder
 
@@ -72,12 +72,15 @@ def _to_us(state: DeskState, order: ForeignOrder, fill: ForeignFilled, quantity:
     after = apply_fill(before, fill.side, quantity, fill.price_paise)
     value = quantity * fill.price_paise
     state.ledger = state.ledger.add_fill(charge_rates(state), fill.side, order.filled_paise, value)
+    holding = state.holdings[fill.token]
+    trades.charge(state, holding, fill.side, order.filled_paise, value)
     order.filled_paise += value
     state.positions[fill.token] = after
     state.realised_paise += after.realised_paise - before.realised_paise
     state.valuation = None
     if after.flat:
-        state.holdings.pop(fill.token, None)
+        trades.end(state, holding, after)
+        del state.holdings[fill.token]
 
 
 def _bill_square_off(state: DeskState, ours: bool) -> None:

@@ -8,8 +8,9 @@ past 6    `ASK_BROKER_AFTER` tries without a fill: the gateway reads positions a
           called, and the tries slow down. They alternate between the touch and the whole band, because a
           price outside the day's circuit limits is refused by the exchange while one at the touch is not.
 
-A stop, the daily loss cap and the owner's flatten begin on rung 1: the price is running, and the second spent
-on a limit nobody takes costs more than the wider order. Past the time to be flat the whole band goes at once.
+A stop, the caps on loss and drawdown and the owner's flatten begin on rung 1: the price is running, and the
+second spent on a limit nobody takes costs more than the wider order. Past the time to be flat the whole band
+goes at once.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ASK_BROKER_AFTER = 6  # tries, a second apart
 SLOW_AFTER = 20  # then five seconds apart, then fifteen
 CALL_AGAIN_EVERY = 20  # tries after the first call of the owner
 MAX_DOUBLINGS = 16
-URGENT = frozenset({"stop", "daily_loss", "flatten"})
+URGENT = frozenset({"stop", "daily_loss", "drawdown", "flatten"})
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from kitepilot.events import (
     Verdict,
 )
 from kitepilot.orders.intents import intent_id, verdict_id
-from kitepilot.risk.exposure import charges_paise, gross_exposure_paise, unrealised_paise
+from kitepilot.risk.exposure import charges_paise, entry_fees_paise, gross_exposure_paise, unrealised_paise
 from kitepilot.risk.state import DeskOrder, DeskState
+from kitepilot.risk.trades import count_entry
 
 DECISIONS_SOURCE = "decisions"  # verdicts, state changes, account marks
 INTENTS_SOURCE = "decisions.intents"
@@ -55,6 +56,9 @@ def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[D
     name = intent_id(state.run_id, draft.strategy, token, close_at, state.orders, draft.purpose)
     state.orders += 1
     state.rate.count(draft.now)
+    entering = draft.purpose is Purpose.ENTRY
+    if entering:
+        count_entry(state, token)
     state.working[name] = DeskOrder(
         intent_id=name,
         token=draft.terms.token,
@@ -67,6 +71,9 @@ def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[D
         leave_at=draft.leave_at,
         stop_bps=draft.stop_bps,
         take_profit_bps=draft.take_profit_bps,
+        fees_paise=entry_fees_paise(state, draft.side, draft.quantity * draft.limit_price_paise)
+        if entering
+        else 0,
     )
     verdict = Verdict(
         source=DECISIONS_SOURCE,
@@ -130,9 +137,14 @@ def deny(  # one refusal as it is written down
     )
 
 
-def move(state: DeskState, to: TradingState, reason: str) -> StateChanged:
-    """Set the trading state and say why. `to` may be the present state: then it is a note in the record."""
+def move(state: DeskState, to: TradingState, reason: str, rule: str = "") -> StateChanged:
+    """Set the trading state and say why. `to` may be the present state: then it is a note in the record.
+
+    `rule` names what lowers it (`risk.states`); without one it is the owner's word, or a note.
+    """
     previous, state.trading = state.trading, to
+    if previous is not to:
+        state.rule = rule
     return StateChanged(
         source=DECISIONS_SOURCE,
         seq=state.next_decision(),
@@ -141,6 +153,7 @@ def move(state: DeskState, to: TradingState, reason: str) -> StateChanged:
         previous=previous,
         state=to,
         reason=reason,
+        rule=rule,
     )
 
 

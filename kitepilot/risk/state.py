@@ -24,7 +24,7 @@ from kitepilot.orders.positions import FLAT, Position
 RECENT_ORDERS = 1024  # finished orders kept so that a late fill or a repeated trade is recognised
 RECENT_COMMANDS = 256
 RECENT_SIGNALS = 1024  # approved, kept so that the same wish never becomes two orders
-BLOB_VERSION = 4
+BLOB_VERSION = 5
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):
@@ -53,6 +53,7 @@ class DeskOrder(msgspec.Struct, kw_only=True):
     leave_at: int = 0  # an entry's plan, for the position it makes: see `Holding`
     stop_bps: int = 0
     take_profit_bps: int = 0
+    fees_paise: int = 0  # of an entry and its exit, were all of it filled at its limit
     status: OrderStatus = OrderStatus.SUBMITTING
     reported_quantity: int = 0  # cumulative, as the venue says
     filled_quantity: int = 0  # as its fills add up
@@ -83,6 +84,8 @@ class Holding(msgspec.Struct, kw_only=True):
     exit_wanted: str = ""  # reason, once decided; exits then repeat until flat
     attempts: int = 0  # exit orders sent since the last exit fill
     next_attempt_at: int = 0
+    realised_before_paise: int = 0  # of its instrument, when this position was opened
+    ledger: DayCharges = DayCharges()  # its own fills, to know what this trade earned
 
 
 class ForeignOrder(msgspec.Struct, kw_only=True):
@@ -139,6 +142,8 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     exposure_paise: int
     unrealised_paise: int
     closing_charges_paise: int  # of the whole day, were every position closed now in one order each
+    worst_unrealised_paise: int  # were every position left at its stop: see `exposure.worst_case_loss_paise`
+    worst_charges_paise: int
 
 
 class DeskState(msgspec.Struct, kw_only=True):
@@ -174,6 +179,15 @@ class DeskState(msgspec.Struct, kw_only=True):
     verdicts: int = 0
     decisions_seq: int = 0
     intents_seq: int = 0
+    streak: int = 0  # closed trades in a row that lost, charges included
+    paused_until: int = 0  # session time (ns) before which nothing is opened, after a streak
+    trades: int = 0  # entries approved today
+    trades_on: dict[int, int] = msgspec.field(default_factory=dict)  # the same by token
+    peak_paise: int = 0  # the day's best result at any mark
+    rule: str = ""  # that lowered the trading state last, "" when the owner did
+    standing: set[str] = msgspec.field(default_factory=set)  # rules that have acted since the owner resumed
+    fresh_at: int = 0  # session time of the last mark with a quote, or of the first mark
+    feed_down_at: int = 0  # session time at which the feed went down; 0 while it is up
     stuck: set[int] = msgspec.field(default_factory=set)  # tokens open after their continuous close
     strangers: int = 0  # fills of orders this fold does not remember sending
     gaps: int = 0  # sequence numbers that never came
@@ -191,6 +205,11 @@ class DeskState(msgspec.Struct, kw_only=True):
     @property
     def limits(self) -> RiskLimits:
         return self.profile.limits
+
+    @property
+    def ceiling(self) -> RiskLimits:
+        """What no profile may be looser than."""
+        return self.parameters.ceiling or self.parameters.profile.limits
 
     def position(self, token: int) -> Position:
         return self.positions.get(token, FLAT)
@@ -224,7 +243,11 @@ class DeskState(msgspec.Struct, kw_only=True):
 
 
 def begin(run_id: str, config_hash: str, parameters: DecisionParameters, mode: str = "paper") -> DeskState:
-    """The state at the start of a run. An instrument without a tick or a lot (an index) is left out."""
+    """The state at the start of a run. An instrument without a tick or a lot (an index) is left out.
+
+    What earlier runs of a live day used up is used up.
+    """
+    earlier = parameters.carried
     return DeskState(
         run_id=run_id,
         config_hash=config_hash,
@@ -237,6 +260,12 @@ def begin(run_id: str, config_hash: str, parameters: DecisionParameters, mode: s
         },
         enabled=set(parameters.strategies),
         mode=mode,
+        rate=Rate(in_day=earlier.orders),
+        streak=earlier.streak,
+        paused_until=earlier.paused_until,
+        trades=earlier.trades,
+        trades_on=dict(earlier.trades_on),
+        peak_paise=earlier.peak_paise,
     )
 
 

@@ -311,14 +311,15 @@ def test_a_command_counts_once_and_an_unknown_one_leaves_a_note() -> None:
     assert isinstance(said, StateChanged) and "dance" in said.reason and said.state is said.previous
 
 
-def test_the_loss_cap_counts_charges_and_then_reduces_and_squares_off() -> None:
-    loss_at = 59 * 1_000  # held 59 shares, a drop of 10 rupees
-    charges = 5_000  # about, both legs
-    calm = holding(daily_loss_paise=loss_at + 2 * charges)
+def test_the_loss_cap_counts_charges_and_one_exits_protection_and_then_reduces_and_squares_off() -> None:
+    charges = 6_233  # both legs of 59 shares, as the desk's own figure at that price
+    protection = 11_682  # 20 bps of 59 x 990.00
+    closing = 59 * 1_000 + charges + protection
+    calm = holding(daily_loss_paise=closing + 1)
     calm.mark(alpha=99_000)
     assert calm.desk.trading is TradingState.ACTIVE
-    desk = holding(daily_loss_paise=loss_at)  # price alone is exactly at the cap; charges take it past
-    out = desk.mark(alpha=99_005)
+    desk = holding(daily_loss_paise=closing)
+    out = desk.mark(alpha=99_000)
     assert desk.desk.trading is TradingState.REDUCING
     assert only_intent(out).purpose is Purpose.SQUARE_OFF
     desk.command("resume")
