@@ -231,9 +231,18 @@ class Supervisor:
             if self._daemon is not None:
                 if self._daemon.poll() is not None:
                     return
-            elif not Path(f"/proc/{pid}").exists() and not self.alive():
+            elif has_ended(pid) and not self.alive():
                 return
             time.sleep(0.05)
+
+
+def has_ended(pid: int) -> bool:
+    """Also of one that has ended and was not asked for its exit code yet: its parent may never ask."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return words.rpartition(")")[2].split()[0] == "Z"
 
 
 def _state(info: dict[str, Any]) -> ProcessState:

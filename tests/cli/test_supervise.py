@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from kitepilot.cli.processes import Process
-from kitepilot.cli.supervise import SupervisionError, Supervisor, control_socket, render
+from kitepilot.cli.supervise import SupervisionError, Supervisor, control_socket, has_ended, render
 from kitepilot.config import Config, dump
 from kitepilot.run import Run
 
@@ -68,6 +69,16 @@ def test_nothing_is_left_behind(run: Run, supervisor: Supervisor) -> None:
     assert not psutil.pid_exists(pid)
     assert not supervisor.alive()
     assert not control_socket(run.home).exists()
+
+
+def test_a_supervisor_that_ended_is_gone_though_nobody_asked_for_its_exit_code() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    assert not has_ended(child.pid)
+    child.kill()
+    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+    assert has_ended(child.pid)
+    child.wait()
+    assert has_ended(child.pid)
 
 
 def test_a_home_too_deep_for_a_socket_still_works(tmp_path: Path) -> None:

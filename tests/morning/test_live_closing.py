@@ -62,7 +62,7 @@ def await_seen(home: Path, orders: int) -> None:
 def end_session(venue: Venue) -> None:
     """The rest of the exchange's day, quickly: only then has the account been marked at the close."""
     with httpx.Client(base_url=venue.admin, trust_env=False) as admin:
-        admin.post("/admin/speed", json={"speed": 1200}).raise_for_status()
+        admin.post("/admin/speed", json={"speed": 4800}).raise_for_status()
         deadline = time.monotonic() + 120
         while admin.get("/admin/state").json()["state"] != "closed":
             assert time.monotonic() < deadline
