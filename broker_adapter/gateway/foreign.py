@@ -8,11 +8,13 @@ and repeated ones change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kitepilot.events import Alarmed, ForeignFilled, ForeignOrderUpdated, OrderStatus
+from kitepilot.orders.intents import parse_watchdog_tag
 from kitepilot.orders.order_machine import OrderTruth, advance, hear
 from kitepilot.ports import OrderReport, TradeReport
+from kitepilot.risk.foreign import WATCHDOG
 
 SOURCE = "gateway.findings"
 INTRADAY = "MIS"
@@ -61,6 +63,8 @@ class ForeignDesk:
         event = hear(report.venue_status)
         truth = advance(before, event, report.filled_quantity, report.venue_status)
         if known is None:
+            if parse_watchdog_tag(report.tag):
+                report = replace(report, placed_by=WATCHDOG)
             known = self._files[report.order_id] = ForeignFile(report, truth)
             return [self._update(known, now), self._alarm(report, now)]
         known.truth = truth
@@ -117,17 +121,18 @@ class ForeignDesk:
         )
 
     def _alarm(self, row: OrderReport, now: int) -> Alarmed:
-        """The broker closing positions by itself means that something of ours came too late: it halts."""
+        """The broker or the watchdog closing positions means that something came too late: it halts."""
+        watchdog = row.placed_by == WATCHDOG
         who = f"the broker ({row.placed_by})" if row.by_broker else row.placed_by or "somebody"
         return Alarmed(
             source=SOURCE,
             seq=0,
             event_at=now,
             run_id=self._run_id,
-            kind="broker_order" if row.by_broker else "foreign_order",
+            kind="broker_order" if row.by_broker else "watchdog_order" if watchdog else "foreign_order",
             subject=row.order_id,
-            detail=f"{row.side} {row.quantity} {row.tradingsymbol} {row.product} by {who}, not by KitePilot",
-            halts=row.by_broker,
+            detail=f"{row.side} {row.quantity} {row.tradingsymbol} {row.product} by {who}, not by the desk",
+            halts=row.by_broker or watchdog,
         )
 
 

@@ -7,6 +7,7 @@ looked up by its tag in the broker's book and never sent again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
@@ -33,6 +34,7 @@ from broker_adapter.kite.limits import RateLimits, shares_of
 from broker_adapter.kite.ticker import Down, Frame, Put, Text, Ticker, Up
 from broker_adapter.kite.wire import ClockSaid, OrderSaid, read_text
 from infra.eventlog import open_log
+from infra.fence import Fence
 from infra.postgres import book
 from infra.postgres.embedded import PostgresError, database_url
 from kitepilot.events import ApprovedIntent, DeadLetter, Purpose, UndecodableError, encode
@@ -49,6 +51,8 @@ FIRST_CLOCK_S = 5.0
 EARS_S = 10.0  # live: how long the first ticker connection may take before we go on without it
 FINISH_S = 12.0  # at the end: for requests on their way and orders still live
 LAST_LOOKS_S = 4.0
+BEAT_S = 0.5
+STUCK_S = 5.0  # a journal or log that does not return for so long: the gateway lives and does no work
 
 
 class Ears(Protocol):
@@ -63,7 +67,7 @@ class Gateway:
     """One run's way to the broker. `serve` is its whole life.
 
     Where nothing is said of them, findings are kept in the run's database, frames come from the configured
-    ticker, and the clocks are this machine's.
+    ticker, the fence stands in the run's folder, and the clocks are this machine's.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Gateway:
         *,
         findings: FindingsBook | None = None,
         ears: Ears | None = None,
+        fence: Fence | None = None,
         machine: Machine = time,
     ) -> None:
         self._machine = machine
@@ -88,8 +93,9 @@ class Gateway:
         self.desk = Desk(run.run_id)
         self._scribe = Scribe(journal, log, machine)
         settings = run.config.broker
+        self._fence = fence or Fence(run.folder)
         self._limits = RateLimits(self.clock, shares_of(settings), machine.monotonic)
-        self._submitter = Submitter(broker, self._limits, run.config.risk, settings, machine)
+        self._submitter = Submitter(broker, self._limits, run.config.risk, settings, self._fence, machine)
         self._truth = OrderTruthFinder(broker, self.desk, self._scribe, self.clock, self._limits, machine)
         self._findings = Findings(findings or FindingsBook(database_url(run), run.run_id), log, machine)
         self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock, machine)
@@ -144,6 +150,7 @@ class Gateway:
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(postbacks.follow(self._log, self._truth.heard)),
             asyncio.create_task(self._watch.follow_breakers(self._breaker_changes)),
+            asyncio.create_task(self._beat()),
         ]
         self._ready = True
         try:
@@ -155,6 +162,20 @@ class Gateway:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        """Tell the watchdog that orders would leave, and the decisions when its fence keeps them from it."""
+        told = False
+        while True:
+            if self._scribe.stuck_s() < STUCK_S:
+                with contextlib.suppress(OSError):  # not told is silence, and the watchdog knows what to do
+                    self._fence.beat("gateway")
+            raised = self._fence.raised()
+            if raised is not None and not told:
+                detail = f"nothing is sent while the watchdog flattens: {raised.reason}"
+                await self._watch.alarm("fence", raised.by, detail, halts=True)
+            told = raised is not None
+            await asyncio.sleep(BEAT_S)
 
     async def _listen(self) -> None:
         """Wait for the ticker: order frames, and on paper the clock, come from it.

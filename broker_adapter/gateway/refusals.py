@@ -1,7 +1,8 @@
 """Refusals that only a person can do something about, so that somebody is told.
 
-What the broker refuses whatever the order is, exits too; and what our own second look refuses, which the risk
-fold never asks for: something between the two is broken, and nothing more is opened until it was looked at.
+What the broker refuses whatever the order is, exits too; what our own second look refuses, which the risk
+fold never asks for: something between the two is broken, and nothing more is opened until it was looked at;
+and what the watchdog's fence keeps back, for then the watchdog trades.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from broker_adapter.gateway.slicing import GATEWAY_LIMIT
+from broker_adapter.gateway.submit import FENCED
 from kitepilot.ports import Accepted, AuthLost, Outcome, Rejected
 
 ACCOUNT_CODES = ("ip_refused", "day_cap")  # of `kite.outcomes`
@@ -39,7 +41,7 @@ class Refusals:
                 found = Refusal(LOGIN, message)
             case Rejected(code, message) if code in ACCOUNT_CODES:
                 found = Refusal(code, message)
-            case Rejected(code, message) if code == GATEWAY_LIMIT:
+            case Rejected(code, message) if code in (GATEWAY_LIMIT, FENCED):
                 found = Refusal(code, message, halts=True)
             case _:
                 return None

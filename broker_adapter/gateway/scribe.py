@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from broker_adapter.gateway.desk import Change
@@ -43,11 +44,13 @@ class Scribe:
         self._log_thread = ThreadPoolExecutor(1, "publish")
         self._published = 0
         self._noted = 0
+        self._busy: dict[object, float] = {}  # writes that have not returned: since when
 
     async def open(self, changes: Sequence[Change], next_intent: int) -> None:
         """New orders: returns once they are durable; they wait behind nothing, and their lines follow."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._open_thread, self._journal.open, changes, next_intent)
+        with self._at_work():
+            await loop.run_in_executor(self._open_thread, self._journal.open, changes, next_intent)
         if changes:
             await self.post(changes)
 
@@ -77,6 +80,19 @@ class Scribe:
         await self._outbox.join()
         await self._note()
 
+    def stuck_s(self) -> float:
+        """How long the oldest write to the journal or the log has not returned; 0 when none is on its way."""
+        return self._machine.monotonic() - min(self._busy.values()) if self._busy else 0.0
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        work = object()
+        self._busy[work] = self._machine.monotonic()
+        try:
+            yield
+        finally:
+            del self._busy[work]
+
     def close(self) -> None:
         self._open_thread.shutdown()
         self._journal_thread.shutdown()
@@ -89,7 +105,8 @@ class Scribe:
             while not self._work.empty() and len(works) < BATCH:
                 works.append(self._work.get_nowait())
             changes = [change for work in works for change in work.changes]
-            entries = await loop.run_in_executor(self._journal_thread, self._journal.write, changes)
+            with self._at_work():
+                entries = await loop.run_in_executor(self._journal_thread, self._journal.write, changes)
             if entries:
                 await self._outbox.put(entries)
             for work in works:
@@ -105,7 +122,8 @@ class Scribe:
             while not self._outbox.empty() and len(entries) < BATCH:
                 entries = entries + self._outbox.get_nowait()
                 taken += 1
-            await loop.run_in_executor(self._log_thread, self._publish, entries)
+            with self._at_work():
+                await loop.run_in_executor(self._log_thread, self._publish, entries)
             self._published = entries[-1].seq + 1
             for _ in range(taken):
                 self._outbox.task_done()

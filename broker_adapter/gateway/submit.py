@@ -10,12 +10,14 @@ from typing import NamedTuple
 from broker_adapter.gateway.slicing import refusal
 from broker_adapter.kite.clock import Machine
 from broker_adapter.kite.limits import DayCapError, RateLimits
+from infra.fence import Fence
 from kitepilot.config import BrokerSection, RiskSection
 from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.ports import Broker, Outcome, Rejected, Throttled
 
 THREADS = 4  # for each of entries and exits
 THROTTLED_ATTEMPTS = 3
+FENCED = "fenced"  # the code of what is not sent because the watchdog flattens
 
 
 class Sent(NamedTuple):
@@ -32,6 +34,9 @@ class Submitter:
     Exits have threads and lanes of their own: an entry that waits for its turn or for an answer that does
     not come never stands before an exit, not even one of the same instrument. An exit is for shares that are
     held, so it may overtake an entry.
+
+    While the fence stands nothing leaves, exits neither: the watchdog closes the positions, and two that
+    close one would turn it. It is looked at right before each request, on the thread that sends it.
     """
 
     def __init__(
@@ -40,10 +45,12 @@ class Submitter:
         limits: RateLimits,
         risk: RiskSection,
         settings: BrokerSection,
+        fence: Fence,
         machine: Machine = time,
     ) -> None:
         self._machine = machine
         self._broker = broker
+        self._fence = fence
         self._risk = risk
         self._settings = settings
         self._limits = limits
@@ -83,5 +90,9 @@ class Submitter:
 
     def _send(self, intent: ApprovedIntent, tag: str, quantity: int) -> Sent:
         sent_at = self._machine.time_ns()
+        if self._fence.stands():
+            raised = self._fence.raised()
+            reason = raised.reason if raised else "it was lowered just now"
+            return Sent(Rejected(FENCED, f"the watchdog's fence stands: {reason}"), sent_at, sent_at)
         outcome = self._broker.submit(intent, tag, quantity)
         return Sent(outcome, sent_at, self._machine.time_ns())

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 from kitepilot.events import OrderStatus, Side
-from kitepilot.orders.intents import parse_tag
+from kitepilot.orders.intents import is_ours
 from kitepilot.orders.order_machine import TRANSITIONS, hear
 from kitepilot.ports import FundsReport, OrderReport, PositionReport, TradeReport
 
@@ -186,7 +186,7 @@ def _tag(row: Row) -> str:
     first = str(row.get("tag") or "")
     tags = row.get("tags")
     listed = [first, *(str(each) for each in tags)] if isinstance(tags, list) else [first]
-    return next((each for each in listed if parse_tag(each)), first)
+    return next((each for each in listed if is_ours(each)), first)
 
 
 def _by_broker(row: Row) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kitepilot.events import ApprovedIntent
-from kitepilot.orders.intents import parse_tag
+from kitepilot.orders.intents import parse_tag, parse_watchdog_tag
 
 VARIETY = "regular"
 EXCHANGE = "NSE"
@@ -54,7 +54,7 @@ def protection(bps: int) -> str:
 
 
 def _check(intent: ApprovedIntent, tag: str, quantity: int) -> None:
-    found = parse_tag(tag)
+    found = parse_tag(tag) or parse_watchdog_tag(tag)
     if found is None or found[0] != intent.intent_id:
         raise IntentError(f"tag {tag!r} does not name intent {intent.intent_id!r}")
     if not 0 < quantity <= intent.quantity:

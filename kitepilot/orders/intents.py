@@ -3,6 +3,9 @@
 An intent id is 18 characters of RFC 4648 base32 (A-Z, 2-7): 90 bits of BLAKE2b. With a two-digit slice it is
 the tag we send: Kite takes at most 20 alphanumeric characters and refuses more (documentation of orders, read
 2026-07-14), and the tag is the only way to find an order whose reply was lost.
+
+The watchdog's orders are named alike, with a 9 in front, which is no base32 character: nobody can take one
+for an order of the decisions, and everybody can tell that it is KitePilot's.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from kitepilot.events import Purpose
 ID_CHARACTERS = 18
 MAX_SLICE = 99
 _TAG = re.compile(r"^([A-Z2-7]{18})([0-9]{2})$")
+_WATCHDOG_TAG = re.compile(r"^(9[A-Z2-7]{17})([0-9]{2})$")
 
 
 def signal_id(strategy: str, token: int, interval_s: int, bar_close_at: int) -> str:
@@ -31,6 +35,11 @@ def intent_id(
     The run is part of it: two runs of one day must never find each other's orders by tag.
     """
     return _derive("intent", run_id, strategy, token, bar_close_at, sequence, purpose.value)
+
+
+def watchdog_intent_id(run_id: str, token: int, raised_at: int, attempt: int) -> str:
+    """The `attempt`-th exit of one instrument behind the fence that was raised at `raised_at` (ns)."""
+    return "9" + _derive("watchdog", run_id, token, raised_at, attempt)[1:]
 
 
 def verdict_id(run_id: str, sequence: int) -> str:
@@ -52,10 +61,29 @@ def tag(intent: str, slice_number: int = 0) -> str:
     return text
 
 
+def watchdog_tag(intent: str, slice_number: int = 0) -> str:
+    """As `tag`, for an id of `watchdog_intent_id`. Raises ValueError likewise."""
+    text = f"{intent}{slice_number:02d}"
+    if not 0 <= slice_number <= MAX_SLICE or not _WATCHDOG_TAG.match(text):
+        raise ValueError(f"no watchdog's tag from intent {intent!r} and slice {slice_number}")
+    return text
+
+
 def parse_tag(text: str) -> tuple[str, int] | None:
     """A tag found in the broker's book -> (intent id, slice); None when it is not one of ours."""
     found = _TAG.match(text)
     return (found[1], int(found[2])) if found else None
+
+
+def parse_watchdog_tag(text: str) -> tuple[str, int] | None:
+    """The same for the watchdog's orders; None for everybody else's, the decisions' included."""
+    found = _WATCHDOG_TAG.match(text)
+    return (found[1], int(found[2])) if found else None
+
+
+def is_ours(text: str) -> bool:
+    """Whether KitePilot placed the order with that tag: the decisions, in any run, or the watchdog."""
+    return bool(_TAG.match(text) or _WATCHDOG_TAG.match(text))
 
 
 def _derive(*parts: str | int) -> str:

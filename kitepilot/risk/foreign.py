@@ -7,17 +7,21 @@ The broker keeps one intraday position per instrument, whoever traded. So of a f
   later open a position the other way round,
 * and the rest is the owner's. We never touch it, and open nothing on the instrument while it stands.
 
+The watchdog's orders come this way too: it trades when the decisions or the gateway do not. They are exits of
+ours, so what they close is ours first.
+
 So `ours + the owner's` is always what the broker has, and both are kept to the paisa.
 """
 
 from __future__ import annotations
 
-from kitepilot.events import ForeignFilled, ForeignOrderUpdated
+from kitepilot.events import ForeignFilled, ForeignOrderUpdated, Side
 from kitepilot.orders.positions import FLAT, Position, apply_fill
 from kitepilot.risk import records, trades
 from kitepilot.risk.exposure import charge_rates
 from kitepilot.risk.state import RECENT_ORDERS, DeskState, ForeignOrder
 
+WATCHDOG = "watchdog"  # `placed_by` of an order that carries a tag of the watchdog's
 INTRADAY = "MIS"  # positions are netted per product; other products never meet ours
 
 
@@ -45,16 +49,29 @@ def apply_fill_of(state: DeskState, fill: ForeignFilled) -> list[records.Decided
         return []
     held = state.position(fill.token).quantity
     _to_us(state, order, fill, ours)
-    who = "the broker" if fill.by_broker else "a foreign order"
-    return [records.note(state, f"{fill.tradingsymbol}: {who} closed {ours} of our {abs(held)} shares")]
+    return [
+        records.note(state, f"{fill.tradingsymbol}: {_who(fill)} closed {ours} of our {abs(held)} shares")
+    ]
+
+
+def _who(fill: ForeignFilled) -> str:
+    if fill.placed_by == WATCHDOG:
+        return "the watchdog"
+    return "the broker" if fill.by_broker else "a foreign order"
 
 
 def split(owners: Position, ours: Position, fill: ForeignFilled) -> tuple[int, int]:
     """Shares of the fill that are the owner's, and ours."""
-    sign = fill.side.sign
-    closes_owners = min(max(-owners.quantity * sign, 0), fill.quantity)
-    closes_ours = min(max(-ours.quantity * sign, 0), fill.quantity - closes_owners)
+    closes_ours = portion(
+        owners.quantity, ours.quantity, fill.side, fill.quantity, ours_first=fill.placed_by == WATCHDOG
+    )
     return fill.quantity - closes_ours, closes_ours
+
+
+def portion(owners: int, ours: int, side: Side, quantity: int, *, ours_first: bool) -> int:
+    """Shares of a foreign order's `quantity` that close ours. `owners` and `ours` are signed positions."""
+    closes_owners = 0 if ours_first else min(max(-owners * side.sign, 0), quantity)
+    return min(max(-ours * side.sign, 0), quantity - closes_owners)
 
 
 def _to_owner(state: DeskState, order: ForeignOrder, fill: ForeignFilled, quantity: int) -> None:

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepilot.events import Purpose
-from kitepilot.orders.intents import intent_id, parse_tag, signal_id, tag, verdict_id
+from kitepilot.orders.intents import (
+    intent_id,
+    is_ours,
+    parse_tag,
+    parse_watchdog_tag,
+    signal_id,
+    tag,
+    verdict_id,
+    watchdog_intent_id,
+    watchdog_tag,
+)
 
 whole = st.integers(0, 2**63)
 intents = st.builds(
@@ -48,3 +58,18 @@ def test_no_tag_is_made_from_something_else(intent: str, slice_number: int) -> N
 @pytest.mark.parametrize("text", ["", "mktp:2.00", "A" * 20, "A" * 18 + "0", "A" * 18 + "001"])
 def test_tags_of_others_are_not_ours(text: str) -> None:
     assert parse_tag(text) is None
+
+
+@given(st.text(), st.integers(0, 2**32), st.integers(0, 2**63), st.integers(0, 1000), st.integers(0, 99))
+def test_an_order_of_the_watchdog_is_ours_and_is_never_taken_for_one_of_the_decisions(
+    run: str, token: int, raised_at: int, attempt: int, number: int
+) -> None:
+    name = watchdog_intent_id(run, token, raised_at, attempt)
+    text = watchdog_tag(name, number)
+    assert len(text) == 20 and text.isalnum() and text.isascii()
+    assert parse_watchdog_tag(text) == (name, number) and is_ours(text)
+    assert parse_tag(text) is None
+    with pytest.raises(ValueError, match="18 base32"):
+        tag(name, number)
+    ours = tag(intent_id(run, "s", token, raised_at, attempt, Purpose.EXIT), number)
+    assert parse_watchdog_tag(ours) is None and is_ours(ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from broker_adapter.gateway.submit import Submitter
 from broker_adapter.kite.allowances import ORDERS_PER_SECOND
 from broker_adapter.kite.clock import SECOND_NS, VenueClock, WallClock
 from broker_adapter.kite.limits import EntryShares, RateLimits
+from infra.fence import Fence
 from kitepilot.config import BrokerSection, RiskSection
 from kitepilot.events import ApprovedIntent, Filled, OrderStatus, OrderUpdated, Purpose, Side
 from kitepilot.ports import (
@@ -29,6 +31,8 @@ from kitepilot.ports import (
     TradeReport,
     Unknown,
 )
+
+OPEN = Fence(Path("no-such-folder"))
 
 
 def report(
@@ -238,7 +242,7 @@ async def test_no_session_second_sees_more_orders_than_allowed(purpose: Purpose,
     clock = VenueClock()
     clock.feed(NOW)
     broker = Counting(clock)
-    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
+    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection(), OPEN)
     ticking = asyncio.create_task(run_clock(clock, 20))
     async with asyncio.timeout(20):
         await asyncio.gather(
@@ -256,7 +260,7 @@ async def test_orders_of_one_instrument_leave_in_the_order_of_their_intents() ->
     clock = VenueClock()
     clock.feed(NOW)
     broker = Counting(clock)
-    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
+    submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection(), OPEN)
     same = [intent(1, name=f"{'B' * 17}{letter}", purpose=Purpose.EXIT) for letter in "ABCDEFGH"]
     await asyncio.gather(*(submitter.submit(i, f"{i.intent_id}00", i.quantity) for i in same))
     submitter.close()
@@ -274,7 +278,7 @@ async def test_an_exit_leaves_while_every_entry_waits_for_an_answer_that_does_no
                 answer.wait()
             return super().submit(intent, tag, quantity)
 
-    submitter = Submitter(Dumb(clock), RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
+    submitter = Submitter(Dumb(clock), RateLimits(clock, EntryShares()), RiskSection(), BrokerSection(), OPEN)
     entries = [asyncio.create_task(submitter.submit(i, "", i.quantity)) for i in many(8, Purpose.ENTRY)]
     await asyncio.sleep(0)
     try:
@@ -294,7 +298,7 @@ async def test_only_an_order_refused_unseen_is_sent_again() -> None:
     ticking = asyncio.create_task(run_clock(clock, 30))
     for answers, sends in [([Throttled(""), Accepted("7")], 2), ([Throttled("")] * 5, 3), ([Unknown("")], 1)]:
         broker = Counting(clock, list(answers))
-        submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection())
+        submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection(), OPEN)
         sent = await submitter.submit(intent(), f"{ID}00", 10)
         submitter.close()
         assert len(broker.order) == sends

@@ -260,6 +260,7 @@ class Desk:
         order_id: str = "hand",
         trade_id: str = "",
         by_broker: bool = False,
+        placed_by: str = "AB1234",
     ) -> list[Decided]:
         head = self.head("gateway.findings")
         return self.say(
@@ -274,7 +275,7 @@ class Desk:
                 quantity=quantity,
                 price_paise=price,
                 filled_at=self.now,
-                placed_by="RMS" if by_broker else "AB1234",
+                placed_by="RMS" if by_broker else placed_by,
                 by_broker=by_broker,
             )
         )

@@ -24,6 +24,7 @@ from kitepilot.events import (
 )
 from kitepilot.orders.charges import ExecutedOrder, charges_for
 from kitepilot.orders.positions import FLAT
+from kitepilot.risk.foreign import WATCHDOG
 from kitepilot.risk.refold import summary
 
 
@@ -61,6 +62,15 @@ def test_what_is_sold_by_hand_beyond_our_position_is_the_owners() -> None:
     desk.foreign_fill(Side.SELL, 100)
     assert (desk.desk.position(ALPHA).quantity, desk.desk.owners_quantity(ALPHA)) == (0, -41)
     assert not intents(desk.command("flatten")) and not intents(desk.mark(9_999, alpha=100_000))
+
+
+def test_what_the_watchdog_sells_closes_our_shares_before_the_owners() -> None:
+    desk = holding()
+    desk.foreign_fill(Side.BUY, 30)
+    (note,) = desk.foreign_fill(Side.SELL, 59, 101_000, order_id="w", placed_by=WATCHDOG)
+    assert isinstance(note, StateChanged) and "the watchdog closed 59 of our 59" in note.reason
+    assert (desk.desk.position(ALPHA).quantity, desk.desk.owners_quantity(ALPHA)) == (0, 30)
+    assert desk.desk.holdings == {} and desk.desk.realised_paise == 59_000
 
 
 def test_the_owner_closes_his_own_shares_before_ours() -> None:
