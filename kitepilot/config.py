@@ -229,6 +229,15 @@ class StorageSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     clickhouse_database: str = "kitepilot"
 
 
+class AuditSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the key lies that seals the audit (`env:NAME`, `file:///path`, `keyring:service/name`).
+
+    Empty: $KITEPILOT_SEAL_KEY, else `seals/paper.key` in the home (paper) or keyring:kitepilot/seal (live).
+    """
+
+    key_url: str = ""
+
+
 class ApiSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The API listens on loopback unless told otherwise."""
 
@@ -250,6 +259,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     readiness: ReadinessSection = ReadinessSection()
     log: LogSection = LogSection()
     storage: StorageSection = StorageSection()
+    audit: AuditSection = AuditSection()
     api: ApiSection = ApiSection()
 
     def __post_init__(self) -> None:

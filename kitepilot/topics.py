@@ -27,7 +27,10 @@ INTENTS = Topic("intents", 1, 400 * DAY, "msgpack, ApprovedIntent")
 ORDERS = Topic("orders", 1, 400 * DAY, "msgpack, OrderJournaled")
 POSTBACKS = Topic("postbacks", 1, 30 * DAY, "msgpack, PostbackReceived")
 DEAD_LETTER = Topic("dead-letter", 1, 30 * DAY, "msgpack, DeadLetter")
+#: Not of a run: what the command line did. Always on SQLite in the home, so no server need be up for it.
+ACTS = Topic("acts", 1, 400 * DAY, "msgpack, kitepilot.audit.acts.Acted")
 
+#: The topics of a run.
 TOPICS: tuple[Topic, ...] = (
     TICKS,
     SESSION,

@@ -18,9 +18,9 @@ from pathlib import Path
 from infra.eventlog.bounds import MAX_BUFFERED_BYTES, MIB, check_append, check_value
 from infra.eventlog.partition import Appender, Cursor, Partition
 from kitepilot.ports import EventLog, LogError, LogReader, LogRecord, LogWriter, TopicPartition
-from kitepilot.topics import DECISIONS, INTENTS, ORDERS, SESSION, Topic
+from kitepilot.topics import ACTS, DECISIONS, INTENTS, ORDERS, SESSION, Topic
 
-DURABLE_TOPICS = frozenset({SESSION.name, DECISIONS.name, INTENTS.name, ORDERS.name})
+DURABLE_TOPICS = frozenset({SESSION.name, DECISIONS.name, INTENTS.name, ORDERS.name, ACTS.name})
 SEGMENT_BYTES = 256 * MIB
 _IDLE_PAUSE_S = 0.001  # between looks of a poll that may wait
 

@@ -181,3 +181,61 @@ findings = sa.Table(
     sa.Column("at_ns", sa.BigInteger, nullable=False),
     sa.Column("machine_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
 )
+
+audit = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("log_offset", sa.BigInteger, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("intent_id", sa.Text, nullable=False),
+    sa.Column("order_id", sa.Text, nullable=False),
+    sa.Column("event_at", sa.BigInteger, nullable=False),
+    sa.Column("recorded_at", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("prev_hash", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.Index("audit_of_run", "run_id", "seq"),
+    sa.Index("audit_of_intent", "intent_id", postgresql_where=sa.text("intent_id <> ''")),
+    sa.Index("audit_of_order", "order_id", postgresql_where=sa.text("order_id <> ''")),
+    sa.Index("audit_of_subject", "subject", postgresql_where=sa.text("subject <> ''")),
+)
+
+audit_seals = sa.Table(
+    "audit_seals",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("session_date", sa.Date, nullable=False),
+    sa.Column("first_seq", sa.BigInteger, nullable=False),
+    sa.Column("last_seq", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("statement", sa.Text, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),
+)
+
+audit_streams = sa.Table(
+    "audit_streams",
+    METADATA,
+    sa.Column("log", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("turn", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("first_offset", sa.BigInteger, nullable=False),
+    sa.Column("next_offset", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+)
+
+audit_sources = sa.Table(
+    "audit_sources",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,45 @@
+"""What is done outside the topics of a run: a login, a configuration, a run's end. From the command line."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kitepilot.events import UndecodableError
+from kitepilot.events.envelope import Event
+
+CONFIGURED = "configured"  # a run was made; the whole configuration, and its hash
+LOGGED_IN = "logged_in"
+LOGIN_FAILED = "login_failed"
+LOGGED_OUT = "logged_out"
+RUN_ENDED = "run_ended"  # with the day's result
+RUN_STOPPED = "run_stopped"  # taken down without a conclusion
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Acted(Event, frozen=True, kw_only=True, tag="acted"):
+    """Somebody did something by command. Topic `acts`; never a secret, never a token.
+
+    `by` is the operating system's user at this machine; `facts` are plain text and numbers.
+    """
+
+    act: str
+    run_id: str
+    subject: str
+    by: str
+    facts: dict[str, str | int | bool]
+
+
+_decoder = msgspec.msgpack.Decoder(Acted)
+
+
+def encode_act(act: Acted) -> bytes:
+    return _encoder.encode(act)
+
+
+def decode_act(payload: bytes) -> Acted:
+    """Raises `UndecodableError`."""
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, msgspec.ValidationError) as err:
+        raise UndecodableError(str(err)) from err
