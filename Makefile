@@ -16,7 +16,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format chaos kill-gateway bench bench-quick faults storm sandbox-demo lock clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format chaos kill-gateway bench bench-quick faults storm sandbox-demo lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ faults: bootstrap ## Every fault of the sandbox against a real gateway: a table 
 
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+docs: bootstrap ## Write the reference pages that are made from the code
+	@$(BIN)/python docs/generate.py
 
 clean: ## Remove everything the runs wrote (not the virtual environment)
 	@test ! -x $(KP) || $(KP) down >/dev/null 2>&1 || true

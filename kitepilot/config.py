@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from kitepilot.events import RiskLimits, RiskProfile, Sizing
+from kitepilot.risk import sizing
 
 # Kite Connect exceptions page, read 2026-07-14; per client account
 KITE_ORDER_CAPS = {"orders_per_second": 10, "orders_per_minute": 400, "orders_per_day": 5_000}
@@ -28,6 +29,7 @@ class ConfigError(ValueError):
     """The configuration cannot be used; the text names file, key and remedy."""
 
 
+RUPEES = "_rupees"
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
 
@@ -78,8 +80,33 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     online: str = "river_logistic"
 
 
+class SizingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How large an entry is: docs/how-to/sizing.md. `parameters` are whole numbers, amounts `..._rupees`.
+
+    Without parameters `fixed_notional` takes `risk.trade_notional_rupees`.
+    """
+
+    method: str = "fixed_notional"
+    parameters: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def sizing(self, notional_rupees: int) -> Sizing:
+        """In paise, as the fold takes it."""
+        given = dict(self.parameters)
+        if self.method == "fixed_notional" and not given:
+            given = {"notional_rupees": notional_rupees}
+        in_paise = {
+            f"{name.removesuffix(RUPEES)}_paise" if name.endswith(RUPEES) else name: value
+            * (100 if name.endswith(RUPEES) else 1)
+            for name, value in given.items()
+        }
+        return Sizing(method=self.method, parameters=in_paise)
+
+
 class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits in rupees, as a person writes them. See `RiskLimits` for meaning."""
+    """Limits in rupees, as a person writes them. See `RiskLimits` for meaning.
+
+    `allowed` and `blocked` are trading symbols; nothing in `allowed` means all that are watched.
+    """
 
     daily_loss_rupees: int = 25_000
     drawdown_rupees: int = 25_000
@@ -110,10 +137,15 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     entry_protection_bps: int = 5
     exit_protection_bps: int = 20
     trade_notional_rupees: int = 60_000
+    sizing: SizingSection = SizingSection()
+    allowed: list[str] = msgspec.field(default_factory=list)
+    blocked: list[str] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
+            if not isinstance(value, int | float):
+                continue
             if value < 0 or (value == 0 and field.name != "entry_protection_bps"):
                 raise ValueError(f"risk.{field.name} {value} must be above 0")
         if self.price_band_bps > FULL_BAND_BPS:
@@ -123,6 +155,8 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"risk.exit_protection_bps {self.exit_protection_bps} must be 1 to {self.price_band_bps}, "
                 "risk.price_band_bps: a market exit without protection, or past the band, is not sent"
             )
+        if wrong := sizing.flaw(self.sizing.sizing(self.trade_notional_rupees)):
+            raise ValueError(wrong.replace("_paise", RUPEES))
 
     def limits(self) -> RiskLimits:
         return RiskLimits(
@@ -158,10 +192,13 @@ class RiskSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def profile(self) -> RiskProfile:
         """The first version: what the configuration says."""
-        notional = Sizing(
-            method="fixed_notional", parameters={"notional_paise": self.trade_notional_rupees * 100}
+        return RiskProfile(
+            version=1,
+            limits=self.limits(),
+            sizing=self.sizing.sizing(self.trade_notional_rupees),
+            allowed=tuple(self.allowed),
+            blocked=tuple(self.blocked),
         )
-        return RiskProfile(version=1, limits=self.limits(), sizing=notional)
 
 
 class BrokerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -72,7 +72,10 @@ class InstrumentTerms(msgspec.Struct, frozen=True, kw_only=True):
     sector: str = ""
     average_volume: int = 0  # shares a day; 0: not known
     freeze_quantity: int = 0  # largest single order the exchange takes; 0: not known
-    margin_bps: int = 10_000  # of an order's value, what the broker blocks for an intraday entry
+    margin_bps: int = (
+        10_000  # of an order's value, what the broker blocks for an intraday entry; 0: takes none
+    )
+    segment: str = "NSE"
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):

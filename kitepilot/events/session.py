@@ -53,6 +53,7 @@ class SignalRaised(Event, frozen=True, kw_only=True, tag="signal_raised"):
     features: dict[str, float]
     scores: dict[str, float]  # model id -> score
     received_at: int  # machine clock (ns) when the record that completed the bar arrived
+    rests_on: tuple[str, ...] = ()  # names in `scores` without which there would be no wish
 
 
 class OrderUpdated(Event, frozen=True, kw_only=True, tag="order_updated"):

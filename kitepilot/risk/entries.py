@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from kitepilot.events import InstrumentTerms, Purpose, RiskLimits, Side, SignalRaised
 from kitepilot.market.instruments import round_to_tick
 from kitepilot.risk import facts, records
 from kitepilot.risk.checks import NS_PER_S, Proposal, first_denial, judge
-from kitepilot.risk.exposure import loss_paise
+from kitepilot.risk.exposure import charge_rates, entry_loss_paise, worst_case_loss_paise
+from kitepilot.risk.sizing import Entry, fit, method_of
 from kitepilot.risk.state import DeskState, Quote
+from kitepilot.risk.trade_risk import stop_distance_bps, trade_risk_paise
+
+MINUTE_MOVE = "vol_300s"  # the feature that says how far a minute usually goes, bps
 
 
 def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records.Decided]:
@@ -50,26 +56,59 @@ def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records
         take_profit_bps=signal.take_profit_bps,
     )
     facts.remember_signal(state, signal.signal_id)
-    facts.take_margin(
-        state, facts.margin_paise(proposal.terms, proposal.quantity, proposal.limit_price_paise)
-    )
     return records.approve(state, draft, checks)
 
 
 def propose(state: DeskState, signal: SignalRaised, side: Side, now: int) -> Proposal:
     """The entry as it would be sent; price and quantity are 0 where they cannot be known."""
-    terms, quote = state.terms.get(signal.token), state.quote(signal.token)
-    limit_price = entry_limit(side, quote, terms, state.limits) if terms else 0
+    terms, quote, limits = state.terms.get(signal.token), state.quote(signal.token), state.limits
+    price = entry_limit(side, quote, terms, limits) if terms else 0
+    room, rates = facts.room_paise(state), charge_rates(state)
+    quantity = 0
+    if terms is not None and price > 0:
+        wanted = method_of(state.profile.sizing).shares(_entry(signal, price, limits))
+        quantity = fit(
+            wanted,
+            price_paise=price,
+            stop_bps=signal.stop_bps,
+            terms=terms,
+            limits=limits,
+            rates=rates,
+            room_paise=room,
+        )
+    risk = trade_risk_paise(rates, quantity * price, signal.stop_bps, limits)
     return Proposal(
-        strategy=signal.strategy,
+        signal=signal,
         terms=terms,
-        token=signal.token,
         side=side,
-        quantity=_quantity(state.profile.sizing.parameters["notional_paise"], limit_price, terms),
-        limit_price_paise=limit_price,
+        quantity=quantity,
+        limit_price_paise=price,
         quote=quote,
         now=now,
-        loss_paise=loss_paise(state),
+        risk_paise=risk,
+        worst_loss_paise=worst_case_loss_paise(
+            state,
+            entry_loss_paise(
+                state,
+                token=signal.token,
+                side=side,
+                quantity=quantity,
+                limit_price_paise=price,
+                stop_bps=signal.stop_bps,
+            ),
+        ),
+        room_paise=room,
+    )
+
+
+def _entry(signal: SignalRaised, price_paise: int, limits: RiskLimits) -> Entry:
+    """What a sizing method sees. A move that is not a number is not known."""
+    move = signal.features.get(MINUTE_MOVE, math.nan)
+    return Entry(
+        price_paise=price_paise,
+        stop_bps=stop_distance_bps(signal.stop_bps, limits),
+        horizon_s=signal.horizon_s,
+        minute_move_milli_bps=round(move * 1_000) if math.isfinite(move) else 0,
     )
 
 
@@ -82,11 +121,3 @@ def entry_limit(side: Side, quote: Quote, terms: InstrumentTerms, limits: RiskLi
     if side is Side.BUY:
         return round_to_tick(touch + protection, terms.tick_size_paise, "down")
     return round_to_tick(touch - protection, terms.tick_size_paise, "up")
-
-
-def _quantity(notional_paise: int, limit_price_paise: int, terms: InstrumentTerms | None) -> int:
-    """Whole lots that the fixed notional buys at the limit price."""
-    if terms is None or limit_price_paise <= 0:
-        return 0
-    lots = notional_paise // (limit_price_paise * terms.lot_size)
-    return lots * terms.lot_size

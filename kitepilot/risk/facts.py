@@ -11,6 +11,7 @@ from kitepilot.events import (
     ModelJudged,
     Purpose,
 )
+from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.state import RECENT_SIGNALS, Band, DeskOrder, DeskState, Funds
 
 BPS = 10_000
@@ -22,23 +23,35 @@ def margin_paise(terms: InstrumentTerms, quantity: int, price_paise: int) -> int
 
 
 def apply_funds(state: DeskState, said: FundsMarked) -> None:
-    """The broker's figure, less entries it may not have known of when it answered.
+    """The broker's figure, and beside it what of our own margin is surely in it already.
 
-    Entries that still work, and those sent at or after the figure's time, are taken off again. Some may be in
-    the figure already: then the margin looks smaller than it is until the next one.
+    An entry that works, or was sent at or after the figure's time, may be in it or not: it is taken as not,
+    so that the margin looks at most smaller than it is until the next figure.
     """
-    unsure = [
-        *state.working.values(),
-        *(order for order in state.recent.values() if order.sent_at >= said.event_at),
-    ]
-    asked = sum(_asked(state, order) for order in unsure)
-    state.funds = Funds(available_paise=said.available_paise, asked_paise=asked, at=said.event_at)
+    unsure = {order.token for order in state.working.values()} | {
+        order.token for order in state.recent.values() if order.sent_at >= said.event_at
+    }
+    state.funds = Funds(
+        available_paise=said.available_paise,
+        counted_paise=sum(_held(state, token) for token in state.holdings if token not in unsure),
+        loss_paise=loss_paise(state),
+        at=said.event_at,
+    )
 
 
-def take_margin(state: DeskState, margin: int) -> None:
-    """An entry was approved: its margin is gone, whatever becomes of it, until the broker's next figure."""
-    if state.funds is not None:
-        state.funds.asked_paise += margin
+def room_paise(state: DeskState) -> int | None:
+    """Free margin for the next entry, above the reserve; None when the broker's figure is not known.
+
+    The figure less what our positions and working entries have asked for since, and less what was lost since.
+    """
+    funds = state.funds
+    if funds is None:
+        return None
+    asked = sum(_held(state, token) for token in state.holdings) + sum(
+        _asked(state, order) for order in state.working.values()
+    )
+    lost = max(loss_paise(state) - funds.loss_paise, 0)
+    return funds.available_paise + funds.counted_paise - asked - lost - state.limits.cash_reserve_paise
 
 
 def apply_bands(state: DeskState, said: BandsMarked) -> None:
@@ -74,8 +87,13 @@ def remember_signal(state: DeskState, signal_id: str) -> None:
         del state.signals[next(iter(state.signals))]
 
 
+def _held(state: DeskState, token: int) -> int:
+    terms, position = state.terms.get(token), state.position(token)
+    return 0 if terms is None else margin_paise(terms, 1, position.cost_paise)
+
+
 def _asked(state: DeskState, order: DeskOrder) -> int:
     terms = state.terms.get(order.token)
     if terms is None or order.purpose is not Purpose.ENTRY:
         return 0
-    return margin_paise(terms, order.quantity, order.limit_price_paise)
+    return margin_paise(terms, order.pending_quantity, order.limit_price_paise)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
-from kitepilot.events import RiskLimits, RiskProfile, Sizing
+from kitepilot.events import RiskLimits, RiskProfile
+from kitepilot.risk import sizing
 
 FULL_BAND_BPS = 10_000
 
@@ -89,7 +90,7 @@ def flaw(profile: RiskProfile) -> str:
     """Why a profile can never be in force, "" when it can."""
     if profile.version < 1:
         return f"version {profile.version}: versions count from 1"
-    return limits_flaw(profile.limits) or sizing_flaw(profile.sizing)
+    return limits_flaw(profile.limits) or sizing.flaw(profile.sizing)
 
 
 def limits_flaw(limits: RiskLimits) -> str:
@@ -104,15 +105,6 @@ def limits_flaw(limits: RiskLimits) -> str:
             f"exit_protection_bps {limits.exit_protection_bps} must be 1 to {limits.price_band_bps}, "
             "price_band_bps: a market exit past the band is not sent"
         )
-    return ""
-
-
-def sizing_flaw(sizing: Sizing) -> str:
-    """Why the fold could not size an entry by it."""
-    if sizing.method != "fixed_notional":
-        return f"sizing method {sizing.method!r} is not known"
-    if sizing.parameters.get("notional_paise", 0) <= 0:
-        return "sizing fixed_notional wants a notional above 0"
     return ""
 
 

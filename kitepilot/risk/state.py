@@ -129,10 +129,11 @@ class Band(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Funds(msgspec.Struct, kw_only=True):
-    """The broker's last word on free margin, and what our entries may have asked for since. Paise."""
+    """The broker's last word on free margin, and our own books at that moment. Paise."""
 
     available_paise: int
-    asked_paise: int
+    counted_paise: int  # margin of our positions that the figure surely has in it
+    loss_paise: int  # the day's loss then
     at: int  # session time, ns
 
 

@@ -1,10 +1,13 @@
 """What stands in a guide runs."""
 
 import re
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from broker_adapter.gateway.reconcile import RULES, Verdict
 from broker_adapter.sandbox import faults
@@ -12,11 +15,12 @@ from broker_adapter.sandbox.rest import Desk, build_rest
 from kitepilot.cli.main import app
 from kitepilot.events import Side
 from kitepilot.kernels.features import FEATURE_NAMES
-from kitepilot.risk.checks import Denial
+from kitepilot.risk.sizing.port import settle
 from kitepilot.strategies.port import MarketView
 from kitepilot.topics import TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES: dict[Path, Callable[[str], str]] = runpy.run_path(str(ROOT / "docs/generate.py"))["PAGES"]
 
 
 def code_of(page: str, language: str) -> str:
@@ -47,9 +51,9 @@ def test_the_strategy_of_the_guide_buys_the_laggard() -> None:
     assert (wish.row, wish.side) == (1, Side.BUY)
 
 
-def test_every_denial_code_is_explained_in_order() -> None:
-    page = (ROOT / "docs/reference/denials.md").read_text()
-    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == [code.value for code in Denial]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_generated_page_is_what_the_code_says(page: Path) -> None:
+    assert page.read_text() == PAGES[page](page.read_text()), "`make docs` writes it anew"
 
 
 def test_the_table_of_faults_is_the_one_the_sandbox_has() -> None:
@@ -85,3 +89,10 @@ def test_every_command_is_in_the_reference() -> None:
         if not command.hidden:
             name = command.name or (command.callback.__name__ if command.callback else "")
             assert f"`{name}" in page, name
+
+
+def test_the_sizing_method_of_the_guide_buys_half() -> None:
+    namespace: dict[str, Any] = {}
+    exec(code_of("docs/how-to/sizing.md", "python"), namespace)
+    half = namespace["Half"](settle("half", namespace["Half"].parameters, {"notional_paise": 6_000_000}))
+    assert half.shares(namespace["Entry"](100_000, 40, 600, 5_000)) == 30

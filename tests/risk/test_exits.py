@@ -116,7 +116,7 @@ def test_an_exit_says_in_its_verdict_how_wide_it_goes() -> None:
 
 @pytest.mark.parametrize("leaving", ["stop", "daily_loss", "flatten"])
 def test_what_cannot_wait_begins_at_the_market(leaving: str) -> None:
-    desk = holding(daily_loss_paise=40_000 if leaving == "daily_loss" else 10**9)
+    desk = holding(daily_loss_paise=60_000 if leaving == "daily_loss" else 10**9)
     out = desk.command("flatten") if leaving == "flatten" else desk.mark(alpha=99_200)
     first = only_intent(out)
     assert (first.order_type, first.protection_bps, first.attempt) == ("MARKET", 20, 0)

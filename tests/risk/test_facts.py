@@ -6,6 +6,8 @@ from desk import ALPHA, BRAVO, RUN, Desk, S, intents
 
 from kitepilot.events import BandsMarked, ClockMeasured, FundsMarked, ModelJudged, StateChanged, encode
 from kitepilot.risk.admission import UnusableError, admit
+from kitepilot.risk.exposure import loss_paise
+from kitepilot.risk.facts import room_paise
 from kitepilot.risk.state import Band, load, save
 
 
@@ -14,18 +16,41 @@ def funded(desk: Desk, available: int, age_s: float = 0) -> None:
     desk.say(FundsMarked(**head, run_id=RUN, available_paise=available, used_paise=0))
 
 
+def room(desk: Desk) -> int:
+    left = room_paise(desk.desk)
+    assert left is not None
+    return left + desk.desk.limits.cash_reserve_paise
+
+
 def test_margin_of_entries_is_taken_off_until_the_broker_has_counted_them() -> None:
     desk = Desk()
     desk.mark(alpha=100_000, bravo=50_000)
+    assert room_paise(desk.desk) is None
     funded(desk, 100_000_000)
     (first,) = intents(desk.signal())
     value = first.quantity * first.limit_price_paise
-    assert desk.desk.funds is not None and desk.desk.funds.asked_paise == value
+    assert room(desk) == 100_000_000 - value
     desk.complete(first)
-    assert desk.desk.funds.asked_paise == value  # filled: the broker's figure is still the old one
+    lost = loss_paise(desk.desk)
+    assert room(desk) == 100_000_000 - value - lost  # filled: the broker's figure is still the old one
     desk.mark(60)
     funded(desk, 100_000_000 - value)
-    assert desk.desk.funds.asked_paise == 0
+    assert room(desk) == 100_000_000 - value
+
+
+def test_margin_comes_back_when_a_position_closes() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000, bravo=50_000)
+    entry = desk.enter()
+    desk.mark(60)
+    funded(desk, 50_000_000)
+    desk.signal(None)
+    desk.complete(desk.permissions()[-1])
+    lost = loss_paise(desk.desk)
+    earlier = desk.desk.funds
+    assert earlier is not None
+    cost = entry.quantity * entry.limit_price_paise
+    assert room(desk) == 50_000_000 + cost - max(lost - earlier.loss_paise, 0)
 
 
 def test_a_figure_from_before_an_entry_does_not_free_its_margin() -> None:
@@ -35,8 +60,7 @@ def test_a_figure_from_before_an_entry_does_not_free_its_margin() -> None:
     desk.complete(first)
     desk.mark(1)
     funded(desk, 100_000_000, age_s=2)  # measured before the entry, heard after it
-    assert desk.desk.funds is not None
-    assert desk.desk.funds.asked_paise == first.quantity * first.limit_price_paise
+    assert room(desk) == 100_000_000 - first.quantity * first.limit_price_paise
 
 
 def test_facts_of_another_run_are_not_ours_and_ours_survive_the_blob() -> None:

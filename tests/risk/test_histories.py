@@ -287,7 +287,12 @@ def test_every_signal_has_a_verdict_and_every_intent_one_that_approves_it(
 
 
 def test_what_the_fold_remembers_does_not_grow_with_the_day() -> None:
-    desk = Desk(parameters(orders_per_day=10**6, orders_per_minute=10**6))
+    many = 10**6
+    desk = Desk(
+        parameters(
+            orders_per_day=many, orders_per_minute=many, trades_per_day=many, trades_per_instrument=many
+        )
+    )
     sizes = []
     for number in range(1, 4 * RECENT_ORDERS + 1):
         desk.mark(alpha=100_000)

@@ -1,0 +1,89 @@
+"""The reference pages that are made from the code: what stands between the marks is written anew.
+
+    python docs/generate.py
+
+A test holds each page equal to what this would write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kitepilot.config import RiskSection
+from kitepilot.events import Sizing
+from kitepilot.risk.checks import page as checks
+from kitepilot.risk.sizing import Entry, method_of
+
+BEGIN, END = "<!-- made from the code by `make docs` -->\n", "<!-- end -->\n"
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "reference"
+LAKH = 10_000_000  # paise
+#: What `sizing` shows: the same three wishes for every method.
+EXAMPLES: dict[str, dict[str, int]] = {
+    "fixed_notional": {"notional_paise": 6_000_000},
+    "fixed_quantity": {"shares": 40},
+    "fixed_fractional": {"capital_paise": 10 * LAKH, "risk_bps": 3},
+    "volatility_target": {"capital_paise": 10 * LAKH, "target_bps": 1},
+    "fractional_kelly": {
+        "capital_paise": 10 * LAKH,
+        "win_rate_bps": 5_200,
+        "payoff_bps": 11_000,
+        "fraction_bps": 500,
+        "cap_bps": 5,
+    },
+}
+WISHES = (
+    Entry(price_paise=100_000, stop_bps=40, horizon_s=600, minute_move_milli_bps=5_000),
+    Entry(price_paise=100_000, stop_bps=80, horizon_s=600, minute_move_milli_bps=5_000),
+    Entry(price_paise=100_000, stop_bps=40, horizon_s=600, minute_move_milli_bps=10_000),
+)
+
+
+def between_marks(make: Callable[[], str]) -> Callable[[str], str]:
+    """A page's text -> the same with what `make` gives between the marks."""
+
+    def write(text: str) -> str:
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        return f"{before}{BEGIN}\n{make()}\n{END}{after}"
+
+    return write
+
+
+def sizing() -> str:
+    """What each method gives for the same wishes, before limits cut it."""
+    lines = [
+        "| method | parameters | stop 40 bps | stop 80 bps | stop 40 bps, twice as lively |",
+        "|---|---|---|---|---|",
+    ]
+    for name, given in EXAMPLES.items():
+        method = method_of(Sizing(method=name, parameters=given))
+        words = ", ".join(_rupees(key, value) for key, value in given.items())
+        sizes = " | ".join(f"{method.shares(wish):,}" for wish in WISHES)
+        lines.append(f"| `{name}` | {words} | {sizes} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rupees(key: str, value: int) -> str:
+    """A parameter as the configuration writes it."""
+    if key.endswith("_paise"):
+        return f"`{key.removesuffix('_paise')}_rupees: {value // 100}`"
+    return f"`{key}: {value}`"
+
+
+PAGES: dict[Path, Callable[[str], str]] = {
+    FOLDER / "denials.md": between_marks(checks.denials),
+    FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),
+    DOCS / "how-to" / "sizing.md": between_marks(sizing),
+}
+
+
+def main() -> None:
+    """Write every page."""
+    for path, write in PAGES.items():
+        path.write_text(write(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
