@@ -23,6 +23,7 @@ from bytewax.operators import StatefulBatchLogic
 from flows.connectors import LogSink, LogSource, to_sink
 from flows.connectors.sink import Out
 from flows.run import run_flow
+from kitepilot.config import Config
 from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
@@ -80,14 +81,18 @@ def build_pipeline(run: Run) -> MarketPipeline:
     Raises:
         PluginError, ModelError: a strategy or model cannot be used; says which, why and what to do.
     """
-    config, parameters = run.config, run.parameters()
+    return make_pipeline(run.config, run.parameters(), run.models_folder)
+
+
+def make_pipeline(config: Config, parameters: DecisionParameters, models_folder: Path) -> MarketPipeline:
+    """The pipeline of any run, today's or a recorded one's. Raises as `build_pipeline`."""
     strategies = config.strategies
     models = config.models
     return MarketPipeline(
         shard_spec(parameters, config.kernel.grace_ms),
         [one.tradingsymbol for one in parameters.instruments],
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES),
-        read_offline(run.models_folder, models.offline) if models.offline else None,
+        read_offline(models_folder, models.offline) if models.offline else None,
         make_online(models.online, FEATURE_NAMES) if models.online else None,
     )
 

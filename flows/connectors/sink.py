@@ -13,13 +13,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 import bytewax.operators as op
 from bytewax.dataflow import Stream
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from kitepilot.events import AnyEvent, encode
-from kitepilot.ports import EventLog, LogError
+from kitepilot.ports import LogError, LogWriter
 from kitepilot.topics import INTENTS, SESSION
 
 Out = tuple[str, AnyEvent]  # (topic, event)
@@ -28,10 +29,18 @@ PART = "log"
 URGENT = (INTENTS.name, SESSION.name)
 
 
+class WritableLog(Protocol):
+    """What a sink asks of a log: any `EventLog`, or somebody who compares what comes."""
+
+    def writer(self) -> LogWriter: ...
+
+    def close(self) -> None: ...
+
+
 class LogSinkPart(StatefulSinkPartition[Out, None]):
     """The one partition of `LogSink`. A failed append raises and stops the flow before its epoch commits."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: WritableLog) -> None:
         self._log = log
         self._writer = log.writer()
 
@@ -66,7 +75,7 @@ class LogSink(FixedPartitionedSink[Out, None]):
     Order within a topic is kept. Of one batch, `URGENT` topics go first, the others in order of appearance.
     """
 
-    def __init__(self, open_log: Callable[[], EventLog]) -> None:
+    def __init__(self, open_log: Callable[[], WritableLog]) -> None:
         self._open_log = open_log
 
     def list_parts(self) -> list[str]:

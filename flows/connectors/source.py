@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.connectors.lifecycle import PROCESS, Lifecycle
-from kitepilot.ports import EventLog, LogReader, LogRecord, TopicPartition
+from kitepilot.ports import LogReader, LogRecord, TopicPartition
 
 PART = "log"
 
@@ -25,12 +25,20 @@ class Position(TypedDict):
     next_offsets: dict[TopicPartition, int]
 
 
+class ReadableLog(Protocol):
+    """What a source asks of a log: any `EventLog`, or records kept elsewhere."""
+
+    def reader(self, start: Mapping[TopicPartition, int]) -> LogReader: ...
+
+    def close(self) -> None: ...
+
+
 class LogSourcePart(StatefulSourcePartition[list[LogRecord], Position]):
     """The one partition of `LogSource`."""
 
     def __init__(
         self,
-        log: EventLog,
+        log: ReadableLog,
         reader: LogReader,
         max_records: int,
         cadence: timedelta | None,
@@ -77,7 +85,7 @@ class LogSource(FixedPartitionedSource[list[LogRecord], Position]):
 
     def __init__(
         self,
-        open_log: Callable[[], EventLog],
+        open_log: Callable[[], ReadableLog],
         start: Mapping[TopicPartition, int],
         max_records: int = 1000,
         cadence: timedelta | None = None,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import morning, sandbox
+from kitepilot.cli import morning, replay, sandbox
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -268,6 +268,7 @@ def compare(
 
 
 morning.add_to(app)
+replay.add_to(app)
 
 
 @app.command("config")

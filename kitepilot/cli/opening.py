@@ -20,6 +20,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.cli import processes as table
+from kitepilot.cli.code import write_code
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
@@ -49,6 +50,7 @@ def create_run(config: Config, home: Path) -> Run:
         run = Run(f"{config.mode}-{day}-{number:04d}", folder / f"{config.mode}-{day}-{number:04d}", config)
         run.folder.mkdir()
         (run.folder / "config.yaml").write_text(configuration.dump(config))
+        write_code(run.folder)
     except OSError as err:
         raise ConfigError(f"cannot create the run's folder under {folder}: {err.strerror}") from err
     return run

@@ -22,7 +22,7 @@ from kitepilot.cli.tape import Tape
 from kitepilot.cli.venue import Venue
 from kitepilot.orders.permission import permitted
 from kitepilot.orders.positions import FLAT, Position, apply_fill
-from kitepilot.ports import EventLog
+from kitepilot.ports import EventLog, LogError
 from kitepilot.risk.admission import admit
 from kitepilot.risk.foreign import split
 from kitepilot.run import Run
@@ -253,9 +253,22 @@ def conclude(
     report.write(run.folder / "report.html", result, tables, tape.curve.all())
     result["reconciliation"] = proof.table()
     result["by_strategy"] = strategies
+    result["session_archive"] = _keep(run, log)
     (run.folder / "result.json").write_text(json.dumps(result, indent=1))
     reconcile.record_result(run, result)
     return result
+
+
+def _keep(run: Run, log: EventLog) -> str:
+    """Keep the day's records as files; where that fails, why. The day is proven with or without."""
+    from infra.session_archive import keep
+    from kitepilot.cli.code import code_of
+
+    version, code = code_of(run.folder)
+    try:
+        return str(keep(run, log, code_version=version, code_hash=code, concluded=True))
+    except (LogError, OSError) as err:
+        return f"not kept: {err}"
 
 
 def _add_buried_by_archive(run: Run, dead_letters: Counter[str]) -> None:
@@ -342,4 +355,5 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
         f"Signal to enqueued p50 {s['p50']}  p95 {s['p95']}  p99 {s['p99']} ms",
         f"Decisions          {result['decisions_hash'][:16]}  config {result['config_hash']}",
         f"Report             {result['report']}",
+        f"Session archive    {result['session_archive']}",
     ]

@@ -48,6 +48,11 @@ def ist_clock(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / 1e9, UTC).astimezone(IST).strftime("%H:%M:%S")
 
 
+def ist_millis(at_ns: int) -> str:
+    """`15:04:05.123` in IST."""
+    return f"{ist_clock(at_ns)}.{at_ns // 1_000_000 % 1000:03d}"
+
+
 def rupees(paise: int) -> str:
     """`-1,234.50`."""
     return f"{paise / 100:,.2f}"
