@@ -41,6 +41,7 @@ def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
         "signal_to_enqueued_ms": outcome.percentiles([]),
         "decisions_hash": "",
         "config_hash": "",
+        "session_archive": "sessions/2026-11-20/paper-20261120-0001",
         "report": "",
     }
     screen = io.StringIO()

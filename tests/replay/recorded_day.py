@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,7 +226,7 @@ def a_recorded_day(folder: Path, minutes: float = 10, seed: int = 7) -> Recorded
 def rewritten(
     day: RecordedDay, folder: Path, change: Callable[[str, int, bytes], list[bytes]]
 ) -> RecordedDay:
-    """The same day in another home, each value as `change(topic, place, value)` wants it; [] leaves it out."""
+    """The same day in another home, each value as `change(topic, place, value)` says; [] leaves it out."""
     other = make_home(folder)
     values = {
         topic.name: [

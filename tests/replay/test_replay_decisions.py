@@ -1,4 +1,4 @@
-"""A recorded session decided again: equal however it is cut, and the first difference named when it is not."""
+"""A recorded session decided again: equal however it is cut; if not, the first difference by name."""
 
 from __future__ import annotations
 
