@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 KP := $(BIN)/kitepilot
 STAMP := $(VENV)/.bootstrapped
 UV_PIN := 0.13.8
+# Test files that run at once: most of a stack test is waiting.
+JOBS ?= 2
 # Where the OpenMP runtime goes on a machine that has none (see infra/openmp.py).
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/openmp$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
@@ -38,8 +40,8 @@ $(STAMP): requirements.lock pyproject.toml
 paper: bootstrap ## Trade one whole session on paper (FEED= SESSION= SPEED= LOG=kafka SEED= CONFIG= JSON=1)
 	@$(KP) paper $(PAPER_ARGS)
 
-test: bootstrap ## Run all tests
-	@$(BIN)/python -m pytest -q
+test: bootstrap ## Run all tests, files side by side (JOBS=2)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 sandbox-demo: bootstrap ## The sandbox exchange alone, and a kiteconnect script that buys there (Ctrl-C stops it)
 	@$(KP) sandbox --from 09:16 --speed 1 --demo
