@@ -39,7 +39,8 @@ class Snapshot:
     received_machine_at: int = 0
     account: e.AccountMarked | None = None
     state: e.TradingState = e.TradingState.HALTED
-    state_reason: str = "no decision yet"
+    state_reason: str = "no decision yet"  # of the last change, not of the notes since
+    state_rule: str = ""  # that lowered it; "": the owner
     feed: str = "unknown"
     signals: Counter[str] = field(default_factory=Counter)
     approved: int = 0
@@ -138,7 +139,9 @@ class View:
             case e.DeadLetter():
                 s.dead_letters[event.reason] += event.count
             case e.StateChanged():
-                s.state, s.state_reason = event.state, event.reason
+                s.state = event.state
+                if event.state is not event.previous:
+                    s.state_reason, s.state_rule = event.reason, event.rule
             case e.FeedChanged():
                 s.feed = event.state
             case e.RunStarted():

@@ -240,7 +240,7 @@ def measure(home: Path, rates: list[int], seconds: float, climb: tuple[int, ...]
     try:
         log = opening.start_stores(run, supervisor)
         exchange = opening.open_exchange(run, supervisor)
-        opening.announce(run, log, opening.decision_parameters(run, opening.auction_stocks(exchange)))
+        opening.announce(run, log, opening.plan(run, opening.auction_stocks(exchange)))
         opening.start_trading(run, supervisor)
         stack = Stack(run, supervisor, log, exchange)
         rows = _steps(stack, run, exchange, [(rate, seconds) for rate in rates], climb)

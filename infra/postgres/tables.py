@@ -239,3 +239,16 @@ audit_sources = sa.Table(
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("last_seq", sa.BigInteger, nullable=False),
 )
+
+risk_profiles = sa.Table(
+    "risk_profiles",
+    METADATA,
+    sa.Column("mode", sa.Text, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("profile", JSONB, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("active_from_ns", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+)

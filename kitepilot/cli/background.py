@@ -22,6 +22,7 @@ from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
 from kitepilot.orders import charges
 from kitepilot.ports import EventLog
+from kitepilot.risk import states
 from kitepilot.run import Run
 
 
@@ -87,7 +88,7 @@ def bring_up(config: Config, home: Path) -> Run:
         if config.mode == "paper":
             _open_paper(run, supervisor, log)
         else:
-            opening.announce(run, log, opening.decision_parameters(run, live.enter(run)))
+            opening.announce(run, log, opening.plan(run, live.enter(run)))
             opening.start_trading(run, supervisor)
         log.close()
     except BaseException:
@@ -98,7 +99,7 @@ def bring_up(config: Config, home: Path) -> Run:
 
 def _open_paper(run: Run, supervisor: Supervisor, log: EventLog) -> None:
     exchange = opening.open_exchange(run, supervisor)
-    opening.announce(run, log, opening.decision_parameters(run, opening.auction_stocks(exchange)))
+    opening.announce(run, log, opening.plan(run, opening.auction_stocks(exchange)))
     opening.start_trading(run, supervisor)
     opening.await_subscribed(run, exchange)
     exchange.post("/admin/start")
@@ -165,6 +166,20 @@ def _account(folder: Path | None) -> dict[str, Any]:
         return dict(reply.json())
     except (httpx.HTTPError, ValueError):
         return {"api": "does not answer yet"}
+
+
+STATE_KEYS = ("trading_state", "trading_state_reason", "trading_state_rule")
+
+
+def state_lines(account: dict[str, Any]) -> list[str]:
+    """The trading state with the rule that lowered it, why, and what to do about it."""
+    if "trading_state" not in account:
+        return []
+    lines = [f"trading: {account['trading_state']} ({account['trading_state_reason']})"]
+    if account["trading_state"] != "active":
+        rule = account.get("trading_state_rule", "")
+        lines.append(f"  what to do: {states.to_do(rule) or '`kitepilot resume` when you are ready'}")
+    return lines
 
 
 BROKER_KEYS = ("foreign_orders", "reconciliation", "alarms")

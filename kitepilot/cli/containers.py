@@ -49,7 +49,7 @@ def open_session(run: Run, *, accept_amber: bool = False) -> None:
         auction = opening.auction_stocks(exchange)
         exchange.close()
     log = open_log(run)
-    opening.announce(run, log, opening.decision_parameters(run, auction))
+    opening.announce(run, log, opening.plan(run, auction))
     log.close()
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import morning, replay, sandbox
+from kitepilot.cli import morning, replay, risk, sandbox
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -189,7 +189,7 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    from kitepilot.cli.background import BROKER_KEYS, broker_lines
+    from kitepilot.cli.background import BROKER_KEYS, STATE_KEYS, broker_lines, state_lines
     from kitepilot.cli.feed import feed_line
 
     console = Console()
@@ -204,8 +204,10 @@ def _print_status(found: dict[str, Any]) -> None:
         )
     console.print(table)
     console.print(f"feed: {feed_line(found['feed'])}", highlight=False)
+    for line in state_lines(found["account"]):
+        console.print(line, highlight=False, markup=False)
     for key, value in found["account"].items():
-        if key not in BROKER_KEYS:
+        if key not in BROKER_KEYS and key not in STATE_KEYS:
             console.print(f"{key}: {value}", highlight=False)
     for line in broker_lines(found["account"]):
         console.print(line, highlight=False, markup=False)
@@ -251,6 +253,7 @@ def ticks(
 market = typer.Typer(no_args_is_help=True, help="The synthetic market and its likeness to recorded ones.")
 app.add_typer(market, name="market")
 app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(risk.app, name="risk")
 
 
 @market.command()

@@ -20,6 +20,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.cli import processes as table
+from kitepilot.cli import risk_book
 from kitepilot.cli.code import write_code
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
@@ -187,8 +188,26 @@ def auction_stocks(exchange: Exchange) -> frozenset[int]:
     return frozenset(int(row["token"]) for row in rows if row["closing_auction"])
 
 
+def plan(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
+    """All that this run's decisions may depend on, kept in its folder: `decision_parameters` under the risk
+    profile in force, with what a live day has used up already.
+
+    Raises:
+        ConfigError: see `risk_book.applied`.
+    """
+    opens_at = time.time_ns() if run.config.mode == "live" else announced_at(run.config.session.date)
+    parameters = risk_book.applied(run, decision_parameters(run, auction), opens_at)
+    (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
+    return parameters
+
+
+def announced_at(session_date: str) -> int:
+    """Session time (ns UTC) of `RunStarted`; on paper also the time at which profiles are looked up."""
+    return calendar.ist_ns(date.fromisoformat(session_date), "08:45")
+
+
 def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
-    """Instruments with their dated cutoffs, limits, sizing: all that a decision may depend on.
+    """Instruments with their dated cutoffs, and limits and sizing as configured.
 
     `auction`: tokens of the stocks with a closing auction.
     """
@@ -198,7 +217,7 @@ def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParamete
     terms = tuple(
         calendar.terms(session, instrument) for instrument in with_closing_auction(watched, auction)
     )
-    parameters = e.DecisionParameters(
+    return e.DecisionParameters(
         session_date=run.config.session.date,
         open_at=session.open_at,
         close_at=session.close_at,
@@ -206,8 +225,6 @@ def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParamete
         profile=run.config.risk.profile(),
         strategies=tuple(run.config.strategies.enabled),
     )
-    (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
-    return parameters
 
 
 def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:
@@ -215,7 +232,7 @@ def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:
     started = e.RunStarted(
         source=SOURCE,
         seq=0,
-        event_at=calendar.ist_ns(date.fromisoformat(parameters.session_date), "08:45"),
+        event_at=announced_at(parameters.session_date),
         run_id=run.run_id,
         mode=run.config.mode,
         config_hash=run.config_hash,

@@ -86,7 +86,7 @@ def _trade_day(run: Run, supervisor: Supervisor, console: Console, interrupt: In
     """Between the supervisor's start and its shutdown."""
     log = opening.start_stores(run, supervisor)
     exchange = opening.open_exchange(run, supervisor)
-    opening.announce(run, log, opening.decision_parameters(run, opening.auction_stocks(exchange)))
+    opening.announce(run, log, opening.plan(run, opening.auction_stocks(exchange)))
     opening.start_trading(run, supervisor)
     opening.await_subscribed(run, exchange)
     day = Day(run, console, interrupt, Guard(run, supervisor))

@@ -62,6 +62,11 @@ class AccountMarked(Event, frozen=True, kw_only=True, tag="account_marked"):
     oldest_working_at: int  # event_at of the oldest intent without a terminal state, 0 if none
     orders: int
     fills: int
+    loss_paise: int = 0  # of the day, closed at the marks; negative when it has earned
+    worst_case_paise: int = 0  # of the day, closed at the stops: see `risk.exposure`
+    drawdown_paise: int = 0
+    trades: int = 0  # entries of the day
+    profile_version: int = 0
 
 
 class ApprovedIntent(Event, frozen=True, kw_only=True, tag="approved_intent"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
+import msgspec
+
 from kitepilot.events import RiskLimits, RiskProfile
 from kitepilot.risk import sizing
 
 FULL_BAND_BPS = 10_000
+_TYPES = {each.name: each.type for each in msgspec.structs.fields(RiskLimits)}
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class Limit:
     @property
     def name(self) -> str:
         return self.field.removesuffix("_paise")
+
+    @property
+    def fractional(self) -> bool:
+        """Whether it may lie between two whole numbers of its unit (rupees have paise)."""
+        return _TYPES[self.field] is float
 
     def value(self, limits: RiskLimits) -> float:
         """In the owner's unit: amounts in rupees."""

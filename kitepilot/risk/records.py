@@ -16,7 +16,15 @@ from kitepilot.events import (
     Verdict,
 )
 from kitepilot.orders.intents import intent_id, verdict_id
-from kitepilot.risk.exposure import charges_paise, entry_fees_paise, gross_exposure_paise, unrealised_paise
+from kitepilot.risk.exposure import (
+    charges_paise,
+    drawdown_paise,
+    entry_fees_paise,
+    gross_exposure_paise,
+    loss_paise,
+    unrealised_paise,
+    worst_case_loss_paise,
+)
 from kitepilot.risk.state import DeskOrder, DeskState
 from kitepilot.risk.trades import count_entry
 
@@ -180,6 +188,11 @@ def account(state: DeskState) -> AccountMarked:
         oldest_working_at=oldest.sent_at if oldest else 0,
         orders=state.orders,
         fills=state.fills,
+        loss_paise=loss_paise(state),
+        worst_case_paise=worst_case_loss_paise(state),
+        drawdown_paise=drawdown_paise(state),
+        trades=state.trades,
+        profile_version=state.profile.version,
     )
 
 

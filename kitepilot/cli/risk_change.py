@@ -1,0 +1,159 @@
+"""A change of the risk profile: a new version in its history, and in force in the run that is up."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from kitepilot import config as configuration
+from kitepilot import events as e
+from kitepilot.cli import opening, risk_book
+from kitepilot.cli.supervise import SupervisionError, Supervisor
+from kitepilot.config import Config, ConfigError
+from kitepilot.events import RiskProfile
+from kitepilot.ports import EventLog
+from kitepilot.risk import profiles, versions
+from kitepilot.risk.versions import ProfileVersion
+from kitepilot.run import Run
+from kitepilot.topics import DECISIONS, SESSION
+
+SOURCE = "cli-risk"  # counted by command id, so its numbers are the clock's
+TAKEN_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.05
+Edit = Callable[[RiskProfile, list[ProfileVersion]], RiskProfile]  # the profile in force, the history -> new
+
+
+@dataclass(frozen=True)
+class Change:
+    """A version that was made. `taken`: the fold's own words, "" where no run is up or it waits."""
+
+    profile: RiskProfile
+    changes: list[str]
+    overtaken: list[int]  # versions that waited for their time and are now older than this one
+    taken: str
+
+
+def running(home: Path) -> Run | None:
+    """The announced run that is up in this home, if one is."""
+    supervisor = Supervisor(home)
+    folder = supervisor.run_folder()
+    if folder is None or not (folder / "parameters.json").exists() or not supervisor.alive():
+        return None
+    return Run(folder.name, folder, configuration.load(folder / "config.yaml"))
+
+
+def session_now(config: Config) -> int:
+    """The time at which profiles are looked up now: the machine's live, the session's morning on paper."""
+    return time.time_ns() if config.mode == "live" else opening.announced_at(config.session.date)
+
+
+def change(home: Path, chosen: Config, edit: Edit, reason: str, active_from: int | None) -> Change:
+    """Make a version and bring it into force; with `active_from` (ns) it waits for the next run's opening.
+
+    Raises:
+        ConfigError: nothing changed, or the settings cannot be, or allow more than the configuration does.
+        SupervisionError: it is stored, and the run that is up has not taken it; says what to do.
+    """
+    run = running(home)
+    config = run.config if run else chosen
+    by = _person()
+    with risk_book.opened(home, config) as connection:
+        profile, lines, overtaken = _store(connection, config, edit, by, reason, active_from)
+    taken = tell(run, profile, by, reason) if run and active_from is None else ""
+    return Change(profile, lines, overtaken, taken)
+
+
+def _store(
+    connection: sa.Connection, config: Config, edit: Edit, by: str, reason: str, active_from: int | None
+) -> tuple[RiskProfile, list[str], list[int]]:
+    from infra.postgres import risk_profiles
+
+    now = session_now(config)
+    present = risk_book.settle(connection, config, now)
+    history = risk_profiles.history(connection, config.mode)
+    wanted = edit(present, history)
+    lines = versions.changes(present, wanted)
+    if not lines:
+        raise ConfigError(f"nothing changes: version {present.version} says so already")
+    if wrong := profiles.flaw(wanted):
+        raise ConfigError(wrong)
+    if past := profiles.beyond(wanted.limits, config.risk.limits()):
+        raise ConfigError(f"looser than the configuration: {past}; raise risk.* there and begin a new run")
+    made = risk_profiles.add(
+        connection,
+        config.mode,
+        wanted,
+        origin=versions.OWNER,
+        by=by,
+        reason=reason,
+        active_from=versions.AT_ONCE if active_from is None else active_from,
+    )
+    return made, lines, [each.version for each in versions.waiting(history, now)]
+
+
+def tell(run: Run, profile: RiskProfile, by: str, reason: str) -> str:
+    """Append the activation to the run's session and wait for what the fold says of it; its words.
+
+    Raises:
+        SupervisionError: it was refused, or nothing was heard in time.
+    """
+    from infra.eventlog import open_log
+
+    log = open_log(run)
+    try:
+        since, now = log.end_offset(DECISIONS.name), time.time_ns()
+        said = e.ProfileActivated(
+            source=SOURCE,
+            seq=now,
+            event_at=now,
+            command_id=f"{SOURCE}-{now}",
+            profile=profile,
+            by=by,
+            reason=reason,
+        )
+        log.append(SESSION.name, [e.encode(said, emitted_at=now)])
+        answer = _answer(log, since, run.run_id, f"risk profile {profile.version} ")
+    finally:
+        log.close()
+    if not answer:
+        raise SupervisionError(
+            f"version {profile.version} is stored and sent, but {run.run_id} has not taken it within "
+            f"{TAKEN_WITHIN_S:.0f} s: see `kitepilot logs decisions`, and `kitepilot risk show`"
+        )
+    if " refused: " in answer:
+        raise SupervisionError(f"stored, and refused by {run.run_id}: {answer}")
+    return answer
+
+
+def _answer(log: EventLog, since: int, run_id: str, beginning: str) -> str:
+    """What the fold wrote down about this version; "" when it stays silent."""
+    reader = log.reader({(DECISIONS.name, 0): since})
+    deadline = time.monotonic() + TAKEN_WITHIN_S
+    try:
+        while time.monotonic() < deadline:
+            records = reader.poll(1000)
+            for record in records:
+                event = e.decode(record.value)
+                if (
+                    isinstance(event, e.StateChanged)
+                    and event.run_id == run_id
+                    and event.reason.startswith(beginning)
+                ):
+                    return event.reason
+            if not records:
+                time.sleep(LOOK_EVERY_S)
+    finally:
+        reader.close()
+    return ""
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "owner"
