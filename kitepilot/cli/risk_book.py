@@ -71,7 +71,7 @@ def settle(connection: sa.Connection, config: Config, at: int) -> RiskProfile:
 
 def require_within(profile: RiskProfile, config: Config) -> None:
     """The configuration is the ceiling. Raises `ConfigError` naming every limit past it."""
-    past = profiles.beyond(profile.limits, config.risk.limits())
+    past = profiles.past_configuration(profile, config.risk.profile())
     if past:
         raise ConfigError(
             f"risk profile {profile.version} is looser than the configuration: {past}; "

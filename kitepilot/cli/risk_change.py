@@ -82,7 +82,7 @@ def _store(
         raise ConfigError(f"nothing changes: version {present.version} says so already")
     if wrong := profiles.flaw(wanted):
         raise ConfigError(wrong)
-    if past := profiles.beyond(wanted.limits, config.risk.limits()):
+    if past := profiles.past_configuration(wanted, config.risk.profile()):
         raise ConfigError(f"looser than the configuration: {past}; raise risk.* there and begin a new run")
     made = risk_profiles.add(
         connection,

@@ -86,6 +86,18 @@ def looser_than(limits: RiskLimits, ceiling: RiskLimits) -> tuple[Limit, ...]:
     return tuple(each for each in LIMITS if each.looser(limits, ceiling))
 
 
+def past_configuration(profile: RiskProfile, configured: RiskProfile) -> str:
+    """Everything that a profile allows and the configuration does not, "" when there is nothing."""
+    freed = set(configured.blocked) - set(profile.blocked)
+    let_in = set(profile.allowed) - set(configured.allowed) if configured.allowed else set()
+    found = [beyond(profile.limits, configured.limits)]
+    if freed:
+        found.append(f"not blocked: {', '.join(sorted(freed))}")
+    if let_in or (configured.allowed and not profile.allowed):
+        found.append(f"allowed: {', '.join(sorted(let_in)) or 'everything'}")
+    return "; ".join(filter(None, found))
+
+
 def beyond(limits: RiskLimits, ceiling: RiskLimits) -> str:
     """Every limit looser than the ceiling with both numbers, "" when there is none."""
     return ", ".join(
