@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
-from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card
+from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card, staleness
 from kitepilot.models.port import ModelError, Scorer
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run
@@ -94,7 +95,15 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES),
         read_offline(models_folder, models.offline) if models.offline else None,
         make_online(models.online, FEATURE_NAMES) if models.online else None,
+        stale=_stale(run) if models.offline else "",
     )
+
+
+def _stale(run: Run) -> str:
+    """Why the offline model is too old for the session."""
+    models, session = run.config.models, date.fromisoformat(run.config.session.date)
+    card = run.models_folder / card_name(models.offline)
+    return staleness(read_card(card.read_bytes(), str(card)), session, models.max_age_sessions)
 
 
 class CountsFile:

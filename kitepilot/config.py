@@ -78,6 +78,11 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     offline: str = "lightgbm"
     online: str = "river_logistic"
+    max_age_sessions: int = 20  # since the last day it was trained on (weekdays are counted)
+
+    def __post_init__(self) -> None:
+        if self.max_age_sessions < 1:
+            raise ValueError(f"models.max_age_sessions {self.max_age_sessions} must be at least 1")
 
 
 class SizingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

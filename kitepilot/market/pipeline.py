@@ -23,11 +23,13 @@ from kitepilot.events import (
     FeaturesComputed,
     FeedChanged,
     Marked,
+    ModelJudged,
     SignalRaised,
 )
 from kitepilot.kernels.shard import FEATURE_NAMES, BarClose, FeedRecord, Rejected, Shard, ShardSpec
 from kitepilot.market.ticks import SEGMENT_INDICES, records
 from kitepilot.models.blend import blend
+from kitepilot.models.fitness import Fitness
 from kitepilot.models.labels import LabelQueue, Lessons
 from kitepilot.models.port import Floats, OnlineModel, Scorer
 from kitepilot.orders.intents import signal_id
@@ -37,8 +39,9 @@ from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
 Out = tuple[str, AnyEvent]
 
 MINUTE_S = 60
+BLEND = "blend"  # the score that strategies follow
 SEGMENT_MASK = 0xFF
-VERSION = 2
+VERSION = 3
 LESSON_ROWS = 8  # labelled rows learned at a 1 s close: 19 us each, 300 of them within the minute
 MAX_DETAIL = 500
 _SUFFIX = {SESSION.name: "", BARS.name: ".bars", FEATURES.name: ".features", DEAD_LETTER.name: ".dead"}
@@ -66,6 +69,7 @@ class MarketPipeline:
         online: OnlineModel | None,
         *,
         source: str = "market-0",
+        stale: str = "",
     ) -> None:
         self._spec = spec
         self._tradingsymbols = tuple(tradingsymbols)
@@ -78,6 +82,7 @@ class MarketPipeline:
         self._shard = Shard(spec)
         self._labels = LabelQueue()
         self._lessons = Lessons()
+        self._fitness = Fitness(stale)
         self._seq: Counter[str] = Counter()
         self._tally: Counter[str] = Counter()
         self._failed: list[str] = []
@@ -121,6 +126,7 @@ class MarketPipeline:
                 "shard": self._shard.snapshot(),
                 "labels": self._labels.snapshot(),
                 "lessons": self._lessons.snapshot(),
+                "fitness": self._fitness.snapshot(),
                 "online": self._online.snapshot() if self._online else b"",
                 "strategies": {name: strategy.snapshot() for name, strategy in self._strategies.items()},
                 "failed": self._failed,
@@ -145,6 +151,7 @@ class MarketPipeline:
         self._shard = Shard.restore(self._spec, state["shard"])
         self._labels.restore(state["labels"])
         self._lessons.restore(state["lessons"])
+        self._fitness.restore(state["fitness"])
         if self._online:
             self._online.restore(state["online"])
         for name, strategy in self._strategies.items():
@@ -172,6 +179,7 @@ class MarketPipeline:
         if close.interval_s == MINUTE_S:
             scores = self._score(close)
             out.append((FEATURES.name, self._features(close, scores)))
+            self._judge(out, close, scores)
         else:
             out.append((SESSION.name, self._marked(close)))
             self._learn(LESSON_ROWS)
@@ -220,8 +228,18 @@ class MarketPipeline:
         if self._offline:
             scores[self._offline.model_id] = offline = self._offline.score(features)
         if scores:
-            scores["blend"] = blend(offline, online)
+            scores[BLEND] = blend(offline, online)
         return scores
+
+    def _judge(self, out: list[Out], close: BarClose, scores: dict[str, Floats]) -> None:
+        """Say so when the score that strategies follow stops or starts to be worth following."""
+        if BLEND not in scores:
+            return
+        verdict = self._fitness.on_close(close.close_at, scores[BLEND], close.last_paise)
+        if verdict is not None:
+            state, why = verdict
+            head = self._head(SESSION.name, self._at)
+            out.append((SESSION.name, ModelJudged(**head, model=BLEND, state=state, detail=why)))
 
     def _learn(self, rows: int) -> None:
         if self._online and self._lessons:
@@ -289,6 +307,7 @@ class MarketPipeline:
             features=dict(zip(view.names, view.features[row].tolist(), strict=True)),
             scores={model: float(values[row]) for model, values in view.scores.items()},
             received_at=received_at,
+            rests_on=getattr(self._strategies[name], "rests_on", ()),
         )
 
     def _dead(self, out: list[Out], found: Rejected, offset: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import cast
 
 import msgspec
+import numpy as np
 
 from kitepilot.models.port import ModelCard, ModelError, OfflineModel, OnlineModel, Scorer
 from kitepilot.strategies.plugins import PluginError, load
@@ -50,6 +52,16 @@ def make_offline(kind: str, artifact: bytes, card: ModelCard, features: Sequence
             "run `kitepilot seed` again"
         )
     return cast(type[OfflineModel], load(MODELS, kind)).from_artifact(artifact, card)
+
+
+def staleness(card: ModelCard, session: date, max_age_sessions: int) -> str:
+    """Why the model is too old for a session, empty when it is not. Weekdays count as sessions."""
+    last = max(date.fromisoformat(day) for day in (*card.train_dates, *card.validation_dates))
+    age = int(np.busday_count(last, session))
+    if age <= max_age_sessions:
+        return ""
+    most = f"models.max_age_sessions {max_age_sessions}"
+    return f"{card.model_id} knows nothing after {last}: {age} weekdays, {most}"
 
 
 def make_online(kind: str, features: Sequence[str]) -> OnlineModel:

@@ -92,6 +92,9 @@ class Strategy(Protocol):
 
     State must be small and plain: after `restore(snapshot())` on a new instance with the same parameters
     the answers are the same. A stateless strategy returns `b""`.
+
+    One that follows scores also names them in a class attribute `rests_on: tuple[str, ...]`: its entries are
+    refused while such a score is missing or old, or its model unfit. Without it scores are not looked at.
     """
 
     requires: ClassVar[tuple[str, ...]]  # feature names it reads; checked before the day starts

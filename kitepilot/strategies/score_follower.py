@@ -34,6 +34,7 @@ class ScoreFollower:
     """1 m; silent without a model. State: when each instrument last spoke, and which wishes still run."""
 
     requires: ClassVar[tuple[str, ...]] = ("spread", "minutes_since_open")
+    rests_on: ClassVar[tuple[str, ...]] = (SCORE,)
 
     def __init__(self, parameters: Mapping[str, float]) -> None:
         """Raises ValueError as `settle` does, and when `exit_score` is not below `entry_score`."""

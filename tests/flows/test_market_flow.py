@@ -29,6 +29,7 @@ from kitepilot.events import (
     FeaturesComputed,
     FeedChanged,
     Marked,
+    ModelJudged,
     SignalRaised,
     canonical,
     decode,
@@ -41,7 +42,7 @@ from kitepilot.models.loading import make_online
 from kitepilot.ports import LogRecord
 from kitepilot.strategies.plugins import make_strategies
 from kitepilot.strategies.port import MarketView, Wish
-from kitepilot.topics import TOPICS
+from kitepilot.topics import SESSION, TOPICS
 
 EAGER = {
     "vwap_reversion": {
@@ -74,7 +75,7 @@ class Optimist:
         return 1.0 / (1.0 + np.exp(-x[:, FEATURE_NAMES.index("ret_60s")] / 20.0))
 
 
-def pipeline(extra: dict[str, object] | None = None) -> MarketPipeline:
+def pipeline(extra: dict[str, object] | None = None, stale: str = "") -> MarketPipeline:
     strategies = make_strategies(list(EAGER), EAGER, FEATURE_NAMES) | make_strategies(
         ["score_follower"], {"score_follower": {"from_minute": 1, "entry_score": 0.6}}, FEATURE_NAMES
     )
@@ -84,6 +85,7 @@ def pipeline(extra: dict[str, object] | None = None) -> MarketPipeline:
         strategies | (extra or {}),
         Optimist(),
         make_online("river_logistic", FEATURE_NAMES),
+        stale=stale,
     )
 
 
@@ -146,6 +148,18 @@ def test_a_signal_carries_the_quotes_and_features_it_was_raised_on() -> None:
         assert set(signal.scores) == {"optimist-1", "river_logistic", "blend"}
         assert signal.bid_paise == signal.last_paise - TICK_PAISE
         assert signal.event_at == signal.bar_close_at + 1_500_000_000
+
+
+def test_a_signal_says_which_scores_it_rests_on_and_an_old_model_is_told_before_the_first_of_them() -> None:
+    followers = [signal for signal in only(whole(), SignalRaised) if signal.strategy == "score_follower"]
+    assert {signal.rests_on for signal in followers} == {("blend",)}
+    rules = [signal for signal in only(whole(), SignalRaised) if signal.strategy != "score_follower"]
+    assert {signal.rests_on for signal in rules} == {()}
+    told = [event for topic, event in played(TAPE, pipeline(stale="a year old")) if topic == SESSION.name]
+    (verdict,) = [event for event in told if isinstance(event, ModelJudged)]
+    assert (verdict.model, verdict.state, verdict.detail) == ("blend", "stale", "a year old")
+    minute = [e for e in told if isinstance(e, SignalRaised) and e.strategy == "score_follower" and e.side]
+    assert told.index(verdict) < told.index(minute[0])
 
 
 def test_one_minute_bars_are_made_of_their_one_second_bars() -> None:

@@ -1,0 +1,83 @@
+"""Is the score still worth following? It is judged by its own labels as they mature, in tick order.
+
+A score that says less than the share of true labels in the same window would say has drifted. Measure: Brier
+score (mean squared error of the probability) over the last hour of matured closes, against that of always
+saying the window's own base rate. Sums of one close are kept, never rows, so the size does not grow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from kitepilot.models.labels import HORIZON_S, NS, label
+from kitepilot.models.port import Floats, Integers
+
+CLOSES = 60  # of a minute each
+MIN_ROWS = 600  # no verdict before: twelve closes of fifty instruments
+WORSE = 1.10  # drifted above this times the base rate's Brier score ...
+RECOVERED = 1.05  # ... and fit again only below this
+
+FRESH, STALE, DRIFTED = "fresh", "stale", "drifted"
+
+
+class Fitness:
+    """One score's standing. `stale`: why its model is too old, empty when it is not."""
+
+    def __init__(self, stale: str = "") -> None:
+        self._stale = stale
+        self._waiting: deque[tuple[int, Floats, Integers]] = deque(maxlen=HORIZON_S // 60 + 1)
+        self._closes: deque[tuple[int, float, int]] = deque(maxlen=CLOSES)
+        self._told = FRESH
+
+    def on_close(self, close_at: int, scores: Floats, last_paise: Integers) -> tuple[str, str] | None:
+        """Take a minute's scores; a new verdict as (state, why), or None when nothing changed.
+
+        `scores` float64[n], NaN without one; `last_paise` int64[n].
+        """
+        due = close_at - HORIZON_S * NS
+        while self._waiting and self._waiting[0][0] <= due:
+            seen_at, then, then_paise = self._waiting.popleft()
+            if seen_at == due:
+                self._count(then, then_paise, last_paise)
+        self._waiting.append((close_at, scores.copy(), last_paise.copy()))
+        state, why = self._verdict()
+        if state == self._told:
+            return None
+        self._told = state
+        return state, why
+
+    def _count(self, scores: Floats, then_paise: Integers, now_paise: Integers) -> None:
+        rows = np.flatnonzero(np.isfinite(scores) & (then_paise > 0) & (now_paise > 0))
+        if rows.size:
+            y = label(then_paise[rows], now_paise[rows])
+            errors = (scores[rows] - y) ** 2
+            self._closes.append((int(rows.size), float(errors.sum()), int(y.sum())))
+
+    def _verdict(self) -> tuple[str, str]:
+        if self._stale:
+            return STALE, self._stale
+        rows = sum(each[0] for each in self._closes)
+        if rows < MIN_ROWS:
+            return self._told, ""
+        brier = sum(each[1] for each in self._closes) / rows
+        share = sum(each[2] for each in self._closes) / rows
+        base = share * (1.0 - share)
+        allowed = base * (RECOVERED if self._told == DRIFTED else WORSE)
+        why = f"Brier score {brier:.4f} over {rows} labels, base rate's {base:.4f}"
+        return (DRIFTED if brier > allowed else FRESH), why
+
+    def snapshot(self) -> list[Any]:
+        """Plain data."""
+        waiting = [[at, scores.tobytes(), last.tobytes()] for at, scores, last in self._waiting]
+        return [waiting, list(self._closes), self._told]
+
+    def restore(self, saved: list[Any]) -> None:
+        waiting, closes, self._told = saved
+        self._waiting.clear()
+        self._closes.clear()
+        for at, scores, last in waiting:
+            self._waiting.append((at, np.frombuffer(scores, np.float64), np.frombuffer(last, np.int64)))
+        self._closes.extend((rows, errors, true) for rows, errors, true in closes)
