@@ -95,14 +95,14 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES),
         read_offline(models_folder, models.offline) if models.offline else None,
         make_online(models.online, FEATURE_NAMES) if models.online else None,
-        stale=_stale(run) if models.offline else "",
+        stale=_stale(config, models_folder) if models.offline else "",
     )
 
 
-def _stale(run: Run) -> str:
+def _stale(config: Config, models_folder: Path) -> str:
     """Why the offline model is too old for the session."""
-    models, session = run.config.models, date.fromisoformat(run.config.session.date)
-    card = run.models_folder / card_name(models.offline)
+    models, session = config.models, date.fromisoformat(config.session.date)
+    card = models_folder / card_name(models.offline)
     return staleness(read_card(card.read_bytes(), str(card)), session, models.max_age_sessions)
 
 
