@@ -33,7 +33,9 @@ OPENED = "submitting"  # the kind of an order's first line
 SESSION_SOURCE = "gateway"
 ORDERS_SOURCE = "gateway.orders"
 ABSENT_AFTER_NS = 15_000_000_000  # session time: requests that timed out have been accepted seconds later
-ABSENT_WALL_NS = 2_000_000_000  # and machine time, for a request still on its way when session time runs fast
+ABSENT_MACHINE_NS = (
+    2_000_000_000  # and machine time, for a request still on its way when session time runs fast
+)
 ABSENT_LOOKS = 3
 
 
@@ -51,7 +53,7 @@ class OrderFile:
     filled_quantity: int = 0
     trade_ids: set[str] = field(default_factory=set)
     missing_since: int = 0  # session ns; since when it may be absent from the broker's book
-    missing_wall: int = 0  # machine ns, likewise
+    missing_steady: int = 0  # likewise, by the clock of the machine that is never stepped
     looks: int = 0
     siblings: list[OrderFile] = field(default_factory=list, repr=False, compare=False)  # itself included
 
@@ -143,8 +145,10 @@ class Desk:
         """The first line of an order."""
         return _change(file, (_line(self.run_id, file, OPENED, now, told=False),))
 
-    def settle(self, file: OrderFile, outcome: Outcome, now: int, wall: int, sent_at: int) -> Change:
-        """The request came back: accepted, refused for certain, or nobody knows."""
+    def settle(
+        self, file: OrderFile, outcome: Outcome, now: int, wall: int, sent_at: int, *, steady: int
+    ) -> Change:
+        """The request came back: accepted, refused for certain, or nobody knows. `steady`: see `missed`."""
         event, kind, detail = _meaning(outcome)
         if isinstance(outcome, Accepted):
             file.order_id = file.order_id or outcome.order_id
@@ -152,7 +156,7 @@ class Desk:
         file.truth = advance(file.truth, event)
         file.seen = advance(file.seen, event)
         file.outcome, file.message = kind, detail or file.message
-        file.missing_since, file.missing_wall, file.looks = now, wall, 0
+        file.missing_since, file.missing_steady, file.looks = now, steady, 0
         self._keep(file)
         latency = wall - sent_at
         line = _line(
@@ -200,12 +204,16 @@ class Desk:
         self._keep(file)
         return _change(file, tuple(lines), fills=tuple(fresh)) if lines else None
 
-    def missed(self, file: OrderFile, now: int, wall: int) -> Change | None:
-        """The whole book was read after the order could be in it, and it is not there."""
+    def missed(self, file: OrderFile, now: int, steady: int) -> Change | None:
+        """The whole book was read after the order could be in it, and it is not there.
+
+        `steady` is machine time (ns) that is never stepped: the wall clock set forward would prove an order
+        absent that is still on its way, set back it would leave one unknown for hours.
+        """
         file.looks += 1
-        waited_ns, wall_ns = now - file.missing_since, wall - file.missing_wall
-        long_enough = waited_ns >= ABSENT_AFTER_NS or wall_ns >= ABSENT_AFTER_NS
-        if file.looks < ABSENT_LOOKS or not long_enough or wall_ns < ABSENT_WALL_NS:
+        waited_ns, machine_ns = now - file.missing_since, steady - file.missing_steady
+        long_enough = waited_ns >= ABSENT_AFTER_NS or machine_ns >= ABSENT_AFTER_NS
+        if file.looks < ABSENT_LOOKS or not long_enough or machine_ns < ABSENT_MACHINE_NS:
             return None
         if file.order_id and file.truth.status is OrderStatus.UNKNOWN:
             return None  # it had an id: only the broker can say what became of it

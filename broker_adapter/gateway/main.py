@@ -200,14 +200,16 @@ class Gateway:
         self._limits.counted(len(files))
         await self._scribe.republish(progress.unpublished)
         await self._watch.restore()
-        now, wall = self.clock.now(), self._machine.time_ns()
+        now, wall, steady = self.clock.now(), self._machine.time_ns(), self._machine.monotonic_ns()
         unopened = self._journal.unopened()
         await self._scribe.write([self.desk.opened(file, now) for file in files if file.tag in unopened])
         lost = [file for file in self.desk.live() if not file.order_id]
         reason = Unknown("the gateway ended before the outcome was journaled")
-        await self._scribe.write([self.desk.settle(file, reason, now, wall, wall) for file in lost])
+        await self._scribe.write(
+            [self.desk.settle(file, reason, now, wall, wall, steady=steady) for file in lost]
+        )
         for file in self.desk.live():
-            file.missing_since, file.missing_wall = now, wall
+            file.missing_since, file.missing_steady = now, steady
         if progress.next_intent is None:
             return self._run.start_offsets()[INTENTS.name]
         return progress.next_intent
@@ -279,7 +281,14 @@ class Gateway:
             sys.stderr.write(f"gateway: {file.tag}: {type(err).__name__}: {err}\n")
             now = self._machine.time_ns()
             sent = Sent(Unknown(f"{type(err).__name__}: {err}"), now, now)
-        settled = self.desk.settle(file, sent.outcome, self.clock.now(), sent.replied_at, sent.sent_at)
+        settled = self.desk.settle(
+            file,
+            sent.outcome,
+            self.clock.now(),
+            sent.replied_at,
+            sent.sent_at,
+            steady=self._machine.monotonic_ns(),
+        )
         await self._scribe.post([settled])
         if (refusal := self._refusals.hear(sent.outcome)) is not None:
             await self._watch.alarm("refused", refusal.subject, refusal.detail, halts=refusal.halts)

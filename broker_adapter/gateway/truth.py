@@ -110,7 +110,7 @@ class OrderTruthFinder:
         if idle and not self._due():
             return
         self._looked_at = self._machine.monotonic()
-        started = self._machine.time_ns()
+        started = self._machine.monotonic_ns()
         present = set()
         reports = await self.read(self._broker.orders)
         self._limits.counted(len(reports))  # orders placed by hand count to the day as well
@@ -120,8 +120,8 @@ class OrderTruthFinder:
                 present.add(file.tag)
         await self._eat()
         for file in self._desk.live():
-            if file.tag not in present and 0 < file.missing_wall < started:
-                change = self._desk.missed(file, self._clock.now(), self._machine.time_ns())
+            if file.tag not in present and 0 < file.missing_steady < started:
+                change = self._desk.missed(file, self._clock.now(), self._machine.monotonic_ns())
                 if change is not None:
                     await self._scribe.post([change])
 

@@ -26,6 +26,10 @@ class Machine(Protocol):
         """Seconds from any point on; it never steps."""
         ...
 
+    def monotonic_ns(self) -> int:
+        """The same in ns: what lengths of time are measured with."""
+        ...
+
 
 class SessionClock(Protocol):
     """Session time in ns UTC, and a way to wait for it. `coarse_ns`: it may really be later by so much."""

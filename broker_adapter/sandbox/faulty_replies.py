@@ -108,7 +108,7 @@ class FaultyReplies:
         if placement:
             stuck = self._board.strike("order", only=("stuck_order",), **about)
             refused = self._board.strike("order", only=("rms_rejected",), **about)
-            cast(dict[str, Any], scope)[HANDLING] = _handling(reply, stuck, refused)
+            cast(dict[str, Any], scope)[HANDLING] = handling_of(reply, stuck, refused)
         if skew := self.skew_s():
             send = _skewed(send, skew)
         if reply is None:
@@ -171,7 +171,7 @@ def shift_stamps(body: bytes, seconds: int) -> bytes:
     return STAMP.sub(moved, body)
 
 
-def _handling(reply: Armed | None, stuck: Armed | None, refused: Armed | None) -> Handling:
+def handling_of(reply: Armed | None, stuck: Armed | None, refused: Armed | None) -> Handling:
     """What the order system is to do with this placement, for the handler to pass on."""
     held_s = reply.number_of("live_after_s") if reply and reply.fault.name == "timed_out_400" else 0.0
     stuck_s = stuck.number_of("stuck_s") if stuck else 0.0

@@ -46,7 +46,7 @@ def end_of(life: Life, news: list[tuple[str, int]], reply: Outcome | None, reads
     (opened,) = desk.open(intent(QUANTITY), (QUANTITY,), NOW)
     file, changes = opened.file, []
     if reply is not None:
-        changes.append(desk.settle(file, reply, NOW, NOW, NOW))
+        changes.append(desk.settle(file, reply, NOW, NOW, NOW, steady=NOW))
     for number, state in enumerate([*news, states[-1]]):
         before = file.seen.filled_quantity
         heard = desk.hear(report(state), NOW)

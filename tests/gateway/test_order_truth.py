@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from orders_on_paper import ID, NOW, intent, told
 
-from broker_adapter.gateway.desk import ABSENT_AFTER_NS, ABSENT_WALL_NS, Change, Desk, OrderFile
+from broker_adapter.gateway.desk import ABSENT_AFTER_NS, ABSENT_MACHINE_NS, Change, Desk, OrderFile
 from broker_adapter.gateway.submit import Submitter
 from broker_adapter.kite.allowances import ORDERS_PER_SECOND
 from broker_adapter.kite.clock import SECOND_NS, VenueClock, WallClock
@@ -56,14 +56,14 @@ def test_an_order_frame_that_overtakes_the_reply_is_believed() -> None:
     desk, file = opened()
     heard = desk.hear(report("OPEN", 0), NOW)
     assert heard is not None and heard[1] is not None
-    settled = desk.settle(file, Accepted("7"), NOW, NOW, NOW)
+    settled = desk.settle(file, Accepted("7"), NOW, NOW, NOW, steady=NOW)
     assert file.truth.status is OrderStatus.WORKING
     assert told([settled]) == [], "the reply brought nothing new"
 
 
 def test_the_end_of_an_order_waits_for_its_trades() -> None:
     desk, file = opened()
-    desk.settle(file, Accepted("7"), NOW, NOW, NOW)
+    desk.settle(file, Accepted("7"), NOW, NOW, NOW, steady=NOW)
     heard = desk.hear(report("COMPLETE", 10), NOW)
     assert heard == (file, None)
     first = desk.fill(file, [trade(1, 6)], NOW)
@@ -77,7 +77,7 @@ def test_the_end_of_an_order_waits_for_its_trades() -> None:
 
 def test_a_fill_after_the_cancel_still_counts() -> None:
     desk, file = opened()
-    desk.settle(file, Accepted("7"), NOW, NOW, NOW)
+    desk.settle(file, Accepted("7"), NOW, NOW, NOW, steady=NOW)
     desk.hear(report("CANCELLED", 0), NOW)
     assert desk.live() == []
     desk.hear(report("UPDATE", 4), NOW)
@@ -112,7 +112,7 @@ def test_every_order_of_the_news_tells_the_same_fills_once_and_the_end_last(
     changes: list[Change] = []
     for (word, filled), upto in itertools.zip_longest(news, reads[: len(news)], fillvalue=2):
         if word == "ack":
-            changes.append(desk.settle(file, Accepted("7"), NOW, NOW, NOW))
+            changes.append(desk.settle(file, Accepted("7"), NOW, NOW, NOW, steady=NOW))
         else:
             heard = desk.hear(report(str(word), int(filled)), NOW)
             assert heard is not None
@@ -147,7 +147,7 @@ def test_every_order_of_the_news_tells_the_same_fills_once_and_the_end_last(
 )
 def test_three_things_are_said_about_a_request(outcome: Outcome, status: OrderStatus, kind: str) -> None:
     desk, file = opened()
-    change = desk.settle(file, outcome, NOW, NOW + 5, NOW)
+    change = desk.settle(file, outcome, NOW, NOW + 5, NOW, steady=NOW)
     assert (change.status, change.lines[0].journaled.kind) == (status, kind)
     assert change.lines[0].journaled.latency_ns == 5
     assert bool(desk.live()) is not status.terminal
@@ -155,8 +155,8 @@ def test_three_things_are_said_about_a_request(outcome: Outcome, status: OrderSt
 
 def test_an_unknown_order_is_absent_only_after_time_on_both_clocks_and_three_looks() -> None:
     desk, file = opened()
-    desk.settle(file, Unknown("timeout"), NOW, NOW, NOW)
-    long_ns, wall_ns = NOW + ABSENT_AFTER_NS, NOW + ABSENT_WALL_NS
+    desk.settle(file, Unknown("timeout"), NOW, NOW, NOW, steady=NOW)
+    long_ns, wall_ns = NOW + ABSENT_AFTER_NS, NOW + ABSENT_MACHINE_NS
     assert desk.missed(file, long_ns, wall_ns) is None, "one look"
     assert desk.missed(file, long_ns, wall_ns) is None, "two looks"
     assert desk.missed(file, long_ns - 1, wall_ns) is None, "too early in the session"
@@ -168,7 +168,7 @@ def test_an_unknown_order_is_absent_only_after_time_on_both_clocks_and_three_loo
 
 def test_an_absent_order_that_turns_up_after_all_still_moves_the_position() -> None:
     desk, file = opened()
-    desk.settle(file, Unknown("timeout"), NOW, NOW, NOW)
+    desk.settle(file, Unknown("timeout"), NOW, NOW, NOW, steady=NOW)
     for _ in range(3):
         desk.missed(file, NOW + ABSENT_AFTER_NS, NOW + ABSENT_AFTER_NS)
     assert desk.live() == []
@@ -181,7 +181,7 @@ def test_an_absent_order_that_turns_up_after_all_still_moves_the_position() -> N
 
 def test_an_order_with_an_id_that_leaves_the_book_is_unknown_for_good() -> None:
     desk, file = opened()
-    desk.settle(file, Accepted("7"), NOW, NOW, NOW)
+    desk.settle(file, Accepted("7"), NOW, NOW, NOW, steady=NOW)
     changes = [desk.missed(file, NOW + ABSENT_AFTER_NS, NOW + ABSENT_AFTER_NS) for _ in range(6)]
     assert [c.status for c in changes if c] == [OrderStatus.UNKNOWN]
     assert desk.live() == [file]

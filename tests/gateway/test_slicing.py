@@ -107,7 +107,9 @@ def test_each_child_has_a_tag_of_its_own_that_names_the_intent() -> None:
 def test_a_refused_child_leaves_the_others_true() -> None:
     desk, files, _ = opened(4, 3, 3)
     answers: list[Outcome] = [Accepted("o0"), Accepted("o1"), Rejected("RMS", "no margin")]
-    changes = [desk.settle(f, answer, NOW, NOW, NOW) for f, answer in zip(files, answers, strict=True)]
+    changes = [
+        desk.settle(f, answer, NOW, NOW, NOW, steady=NOW) for f, answer in zip(files, answers, strict=True)
+    ]
     assert updates(changes)[-1].message == "slice 3 of 3: RMS: no margin"
     changes += [*end(desk, files[0], "COMPLETE", 4), *end(desk, files[1], "COMPLETE", 3)]
     last = updates(changes)[-1]
@@ -117,8 +119,8 @@ def test_a_refused_child_leaves_the_others_true() -> None:
 
 def test_an_intent_is_unknown_while_one_of_its_children_is() -> None:
     desk, files, _ = opened(5, 5)
-    changes = [desk.settle(files[0], Accepted("o0"), NOW, NOW, NOW)]
-    changes.append(desk.settle(files[1], Unknown("timeout"), NOW, NOW, NOW))
+    changes = [desk.settle(files[0], Accepted("o0"), NOW, NOW, NOW, steady=NOW)]
+    changes.append(desk.settle(files[1], Unknown("timeout"), NOW, NOW, NOW, steady=NOW))
     changes += end(desk, files[0], "COMPLETE", 5)
     assert updates(changes)[-1].status is OrderStatus.UNKNOWN
     changes += end(desk, files[1], "COMPLETE", 5)
@@ -149,7 +151,7 @@ def test_whatever_becomes_of_the_children_the_end_is_told_once_all_have_ended(
             changes += end(desk, file, *ENDS[how](quantity))
         else:
             begun.add(number)
-            changes.append(desk.settle(file, Accepted(f"o{number}"), NOW, NOW, NOW))
+            changes.append(desk.settle(file, Accepted(f"o{number}"), NOW, NOW, NOW, steady=NOW))
     heard = updates(changes)
     assert [u.status.terminal for u in heard].index(True) == len(heard) - 1, "an end before the end"
     expected = sum(ENDS[how](quantity)[1] for quantity, how in plan)
