@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format chaos kill-gateway bench bench-quick faults storm sandbox-demo lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate chaos kill-gateway bench bench-quick faults storm sandbox-demo lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ bench: bootstrap ## All benchmarks, full length (some minutes)
 
 bench-quick: bootstrap ## The same benchmarks, short form
 	@for b in kernels live_path order_path day_max log archive ticker; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+
+simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=1 STOP=1 TRACE=1)
+	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(or $(JOBS),1) \
+	  $(if $(STOP),--stop-first) $(if $(TRACE),--trace)
 
 chaos: bootstrap ## kill -9 every process in the middle of paper days, one by one and in pairs (some minutes)
 	@$(BIN)/python tests/e2e/chaos.py $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
