@@ -46,6 +46,8 @@ class Shape:
 def _kind(name: str, hint: Any) -> pa.DataType:
     if hint == dict[str, float]:
         return _MAP
+    if hint == tuple[str, ...]:
+        return pa.list_(_TEXT)
     if hint in (bool, float):
         return _YES if hint is bool else _REAL
     if hint is int:

@@ -66,6 +66,7 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
             features={"vwap_gap": 0.25},
             scores={"lightgbm": 0.75},
             received_at=11,
+            rests_on=("lightgbm",),
         ),
         e.OrderUpdated(
             **at("gateway", 2 * seq),
