@@ -1,0 +1,69 @@
+"""The commands about a day that was traded: `backtest`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kitepilot.cli.options import ConfigOption, JsonOption, chosen_config, clear_errors
+from kitepilot.run import home
+
+DateArgument = Annotated[str, typer.Argument(metavar="DATE", help="Session date, e.g. 2026-11-20.")]
+RunOption = Annotated[str | None, typer.Option("--run", help="Which run of that date; the newest without.")]
+LatencyOption = Annotated[
+    str,
+    typer.Option(
+        "--latency", help="Order to exchange: zero, milliseconds (80), or a seeded mean (seeded:30)."
+    ),
+]
+TicksOption = Annotated[
+    str | None,
+    typer.Option("--feed", help="Other ticks than the run's own: a recording (Parquet), or `market`."),
+]
+
+
+def backtest(
+    day: DateArgument,
+    run: RunOption = None,
+    feed: TicksOption = None,
+    config: ConfigOption = None,
+    latency: LatencyOption = "seeded:30",
+    as_json: JsonOption = False,
+) -> None:
+    """Trade one day again in a single loop: the same market flow, risk and charges, with modelled fills.
+
+    Ticks come from the run of that date. With --config there need be no run: the market that the file
+    names is played (the synthetic one, or a recording). The same ticks and latency give the same hashes.
+    Exit codes: 0, 2 not possible.
+
+    [dim]kitepilot backtest 2026-11-20
+    kitepilot backtest 2026-11-20 --latency 250
+    kitepilot backtest 2026-11-20 -c my.yaml[/dim]
+    """
+    from broker_adapter.sandbox.feed import FeedError
+    from kitepilot.cli import backtest as way
+    from kitepilot.cli.past_days import a_date
+    from kitepilot.cli.watch import speaker, stderr_console
+    from kitepilot.strategies.plugins import PluginError
+    from research.recorded import RecordedDayError
+
+    with clear_errors(FeedError, RecordedDayError, PluginError):
+        say = speaker(stderr_console())
+        if config is not None and run is None:
+            a_date(day)
+            chosen = chosen_config(config, **{"session.date": day, "market.feed": feed})
+            found = way.of_market(chosen, home(), latency, say)
+        else:
+            found = way.of_run(home(), day, run, feed, latency, say)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        way.show(Console(), found)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(backtest)
