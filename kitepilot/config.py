@@ -38,11 +38,21 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class SessionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which day is traded, and how fast time runs. `speed` is session seconds per second, or "max"."""
+    """Which day is traded, and how fast time runs. `speed` is session seconds per second, or "max".
+
+    `square_off` starts leaving before the exchange calendar's time: IST by symbol, "*" for all others. The
+    time to be flat moves with it.
+    """
 
     date: str = "2026-11-20"
     speed: float | str = 120.0
     max_lead_s: float = 15.0  # paper: session time may run this far ahead of the decision flow
+    square_off: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for symbol, clock in self.square_off.items():
+            if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", clock):
+                raise ValueError(f"session.square_off {symbol}: {clock!r} is not a time like 14:30")
 
 
 class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -280,6 +290,23 @@ class AuditSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     key_url: str = ""
 
 
+class WatchdogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the watchdog flattens in the place of a process that does not speak.
+
+    `silence_s`: machine seconds; longer than a supervised restart of the gateway takes, or it would flatten
+    for one. `late_s`: session seconds past an instrument's time to be flat.
+    """
+
+    silence_s: float = 15.0
+    late_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 2.0 <= self.silence_s <= 300.0:
+            raise ValueError(f"watchdog.silence_s {self.silence_s} must be 2 to 300 seconds")
+        if not 0.0 <= self.late_s <= 600.0:
+            raise ValueError(f"watchdog.late_s {self.late_s} must be 0 to 600 seconds")
+
+
 class ApiSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The API listens on loopback unless told otherwise."""
 
@@ -297,6 +324,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategies: StrategySection = StrategySection()
     models: ModelSection = ModelSection()
     risk: RiskSection = RiskSection()
+    watchdog: WatchdogSection = WatchdogSection()
     broker: BrokerSection = BrokerSection()
     readiness: ReadinessSection = ReadinessSection()
     log: LogSection = LogSection()

@@ -252,3 +252,25 @@ risk_profiles = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
 )
+
+watchdog_orders = sa.Table(
+    "watchdog_orders",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("at", UTC_TIME, nullable=False),
+    sa.Column("session_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("config_hash", sa.Text, nullable=False),
+    sa.Column("intent_id", sa.Text, nullable=False),
+    sa.Column("tag", sa.Text, nullable=False),
+    sa.Column("order_id", sa.Text, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("tradingsymbol", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("protection_bps", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("copied_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+)

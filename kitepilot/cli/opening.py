@@ -214,8 +214,10 @@ def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParamete
     session = calendar.session(date.fromisoformat(run.config.session.date))
     listed = parse_instruments((run.folder / "instruments.csv").read_bytes())
     watched = tuple(i for i in listed if i.tradable or i.segment == INDICES)
+    leaving = leaving_times(run.config, session, {i.tradingsymbol for i in watched})
     terms = tuple(
-        calendar.terms(session, instrument) for instrument in with_closing_auction(watched, auction)
+        calendar.terms(session, instrument, leaving.get(instrument.tradingsymbol))
+        for instrument in with_closing_auction(watched, auction)
     )
     return e.DecisionParameters(
         session_date=run.config.session.date,
@@ -225,6 +227,30 @@ def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParamete
         profile=run.config.risk.profile(),
         strategies=tuple(run.config.strategies.enabled),
     )
+
+
+def leaving_times(config: Config, session: calendar.Session, symbols: set[str]) -> dict[str, int]:
+    """`session.square_off` by symbol, in ns.
+
+    Raises:
+        ConfigError: a symbol that is not watched, a time after the calendar's, or one before the open.
+    """
+    asked = config.session.square_off
+    if unknown := sorted(asked.keys() - symbols - {"*"}):
+        raise ConfigError(f"session.square_off: not watched on this day: {', '.join(unknown[:10])}")
+    times = {}
+    for symbol in symbols:
+        clock = asked.get(symbol, asked.get("*", ""))
+        if not clock:
+            continue
+        times[symbol] = at = calendar.ist_ns(session.date, clock)
+        if not session.open_at <= at <= session.square_off_at:
+            latest = f"{calendar.to_ist(session.square_off_at):%H:%M}"
+            raise ConfigError(
+                f"session.square_off {symbol}: {clock} is not between the open and {latest}, "
+                "where the calendar starts leaving: it can only be earlier"
+            )
+    return times
 
 
 def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:

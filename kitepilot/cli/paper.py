@@ -31,7 +31,7 @@ FLATTEN_WITHIN_S = 60.0
 FLATTEN_FULL_DISK_WITHIN_S = 15.0
 SETTLE_WITHIN_S = 30.0
 ARCHIVE_WITHIN_S = 120.0
-PRODUCERS = (table.GATEWAY, table.DECISIONS, table.MARKET, table.INGEST)
+PRODUCERS = (table.GATEWAY, table.DECISIONS, table.MARKET, table.INGEST, table.WATCHDOG)  # it stops first
 
 
 class Interrupt:

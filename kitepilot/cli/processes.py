@@ -37,9 +37,11 @@ GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then 
 DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
 MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
 INGEST = Process("ingest", "broker_adapter.ingest:main", "ticker frames to the log")
+WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens when the others are silent")
 
-#: Trading processes, in start order: consumers before producers, so nothing waits unread.
-TRADING = (API, ARCHIVE, GATEWAY, DECISIONS, MARKET, INGEST)
+#: Trading processes, in start order: consumers before producers, so nothing waits unread. The watchdog begins
+#: last and ends first: it must not take a beginning or an end for silence.
+TRADING = (API, ARCHIVE, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
 
 

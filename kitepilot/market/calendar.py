@@ -114,18 +114,23 @@ def previous_session(day: date) -> date | None:
     return _search(day, timedelta(days=-1))
 
 
-def terms(of: Session, instrument: Instrument) -> InstrumentTerms:
-    """What the decision flow needs to know about one instrument on that day. Cutoffs never pass its close."""
+def terms(of: Session, instrument: Instrument, leave_at: int | None = None) -> InstrumentTerms:
+    """What the decision flow needs to know about one instrument on that day. Cutoffs never pass its close.
+
+    `leave_at` (ns) starts leaving earlier than the table, never later; the time to be flat moves with it.
+    """
     close_at = of.continuous_close(instrument.closing_auction)
+    square_off_at = of.square_off_at if leave_at is None else min(leave_at, of.square_off_at)
+    earlier = of.square_off_at - square_off_at
     return InstrumentTerms(
         token=instrument.token,
         tradingsymbol=instrument.tradingsymbol,
         tick_size_paise=instrument.tick_size_paise,
         lot_size=instrument.lot_size,
         closing_auction=instrument.closing_auction,
-        entry_cutoff_at=min(of.entry_cutoff_at, close_at),
-        square_off_at=min(of.square_off_at, close_at),
-        force_flat_at=min(of.force_flat_at, close_at),
+        entry_cutoff_at=min(of.entry_cutoff_at, square_off_at, close_at),
+        square_off_at=min(square_off_at, close_at),
+        force_flat_at=min(of.force_flat_at - earlier, close_at),
         continuous_close_at=close_at,
     )
 

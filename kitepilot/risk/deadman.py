@@ -103,7 +103,8 @@ def judge(heard: Heard, why: str, held: Held | None) -> Judgement:
     if heard.asked:
         return Judgement(Act.FLATTEN, heard.asked)
     if held is None:
-        return Judgement(Act.ALARM, f"{why}; and the broker cannot be asked what is held") if why else _QUIET
+        why = why or "it is past the time to be flat"
+        return Judgement(Act.ALARM, f"{why}, and the broker cannot be asked what is held")
     if why:
         act = Act.FLATTEN if held.instruments else Act.ALARM
         return Judgement(act, why if held.instruments else f"{why}; nothing of ours is held")

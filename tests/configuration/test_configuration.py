@@ -1,5 +1,6 @@
 """One typed file; unknown keys are refused with the nearest valid one; the hash names the meaning."""
 
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepilot import config as configuration
+from kitepilot.cli.opening import leaving_times
 from kitepilot.config import Config, ConfigError, RiskSection, override
+from kitepilot.market import calendar
 
 
 def test_defaults_are_a_paper_session_on_the_embedded_stack() -> None:
@@ -92,3 +95,40 @@ def test_a_market_exit_is_always_protected_within_the_band() -> None:
         override(Config(), **{"risk.exit_protection_bps": 201, "risk.price_band_bps": 200})
     with pytest.raises(ConfigError, match="price_band_bps 10001"):
         override(Config(), **{"risk.price_band_bps": 10_001})
+
+
+@pytest.mark.parametrize("clock", ["9:15", "25:00", "14:60", "14:30:00", "soon", ""])
+def test_a_time_to_leave_that_is_no_time_is_refused(clock: str) -> None:
+    with pytest.raises(ConfigError, match=r"session\.square_off INFY"):
+        override(Config(), **{"session.square_off": {"INFY": clock}})
+
+
+def test_an_instrument_leaves_at_its_own_time_and_the_others_at_theirs() -> None:
+    config = override(Config(), **{"session.square_off": {"INFY": "14:30", "*": "14:55"}})
+    day = calendar.session(date(2026, 11, 20))
+    found = leaving_times(config, day, {"INFY", "SBIN"})
+    assert {name: f"{calendar.to_ist(at):%H:%M}" for name, at in found.items()} == {
+        "INFY": "14:30", "SBIN": "14:55",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "telling"),
+    [
+        ({"INFI": "14:30"}, "not watched on this day: INFI"),
+        ({"INFY": "15:01"}, "it can only be earlier"),
+        ({"*": "09:00"}, "not between the open and 15:00"),
+    ],
+)
+def test_a_time_to_leave_that_would_be_too_late_or_for_nobody_is_refused(
+    asked: dict[str, str], telling: str
+) -> None:
+    config = override(Config(), **{"session.square_off": asked})
+    with pytest.raises(ConfigError, match=telling):
+        leaving_times(config, calendar.session(date(2026, 11, 20)), {"INFY"})
+
+
+@pytest.mark.parametrize("silence_s", [1.9, 300.1])
+def test_the_watchdogs_patience_has_bounds(silence_s: float) -> None:
+    with pytest.raises(ConfigError, match=r"watchdog\.silence_s"):
+        override(Config(), **{"watchdog.silence_s": silence_s})

@@ -53,6 +53,14 @@ def test_from_3_august_2026_auction_stocks_close_at_quarter_past_three_and_we_le
     assert (clock(day.alarm_at), clock(day.close_at)) == ("15:08", "15:35")
 
 
+def test_a_time_of_its_own_moves_an_instruments_whole_exit_earlier_and_never_later() -> None:
+    day = session(date(2026, 8, 3))
+    early = calendar.terms(day, share(True), calendar.ist_ns(day.date, "14:30"))
+    assert times(early) == ["14:30", "14:30", "14:35", "15:15"]
+    late = calendar.terms(day, share(False), calendar.ist_ns(day.date, "15:20"))
+    assert late == calendar.terms(day, share(False))
+
+
 @pytest.mark.parametrize(
     ("day", "entry_end"),
     [(date(2026, 9, 4), "09:08"), (date(2026, 9, 7), "09:10"), (date(2021, 5, 18), "09:08")],

@@ -188,11 +188,21 @@ def floor(exchange: Exchange, postgres_url: str, tmp_path: Path) -> Iterator[Flo
 
 
 @contextmanager
-def opened(exchange: Exchange, database_url: str, folder: Path, **broker: Any) -> Iterator[Floor]:
+def opened(
+    exchange: Exchange,
+    database_url: str,
+    folder: Path,
+    sections: dict[str, Any] | None = None,
+    **broker: Any,
+) -> Iterator[Floor]:
     """A new run in `folder`, logged in; `broker`: keys of that section of the configuration."""
     addresses = {"rest_url": exchange.rest, "ticker_url": exchange.ticker, "admin_url": exchange.admin}
     config = configuration.build(
-        {"broker": {**addresses, **broker}, "storage": {"database_url": database_url}}
+        {
+            "broker": {**addresses, **broker},
+            "storage": {"database_url": database_url},
+            **(sections or {}),
+        }
     )
     name = f"paper-20261120-{os.getpid()}-{next(_names)}"
     run = Run(name, folder / "runs" / name, config)
