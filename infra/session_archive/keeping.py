@@ -21,6 +21,7 @@ MARKET_KEPT_RUNS = 20
 POLL_RECORDS = 2_000
 SILENT_POLLS = 12
 POLL_S = 5.0
+DRAFT = ".draft"
 
 
 def sessions_folder(home: Path) -> Path:
@@ -34,7 +35,8 @@ def models_folder(home: Path) -> Path:
 
 def kept_folders(home: Path) -> list[Path]:
     """Folders of all kept runs, oldest session first."""
-    return sorted(card.parent for card in sessions_folder(home).glob(f"*/*/{CARD}"))
+    kept = (card.parent for card in sessions_folder(home).glob(f"*/*/{CARD}"))
+    return sorted(folder for folder in kept if folder.suffix != DRAFT)
 
 
 def keep(
@@ -58,7 +60,7 @@ def keep(
     folder = sessions_folder(run.home) / run.config.session.date / run.run_id
     if (folder / CARD).exists() and _kept_to(read_card(folder), ends):
         return folder
-    draft = folder.with_name(f"{folder.name}.draft")
+    draft = folder.with_name(folder.name + DRAFT)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     (draft / "config.yaml").write_text(configuration.dump(run.config))
@@ -123,7 +125,7 @@ def _keep_model(run: Run) -> str:
     model_id = read_model_card(card.read_bytes(), str(card)).model_id
     folder = models_folder(run.home) / model_id
     if not folder.exists():
-        draft = folder.with_name(f"{model_id}.draft")
+        draft = folder.with_name(model_id + DRAFT)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         for path in (artifact, card):

@@ -96,7 +96,7 @@ class Recorder:
             parameters=terms,
         )
         self._session(desk, begun)
-        for offset, message in enumerate(messages):
+        for offset, message in enumerate(messages, self.starts[TICKS.name]):
             self.pending[TICKS.name].append(message)
             for topic, event in market.on_message(message, offset):
                 if topic == SESSION.name:
