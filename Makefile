@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate chaos kill-gateway bench bench-quick faults storm sandbox-demo lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate chaos kill-gateway bench bench-quick faults storm sandbox-demo repin lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ kill-gateway: bootstrap ## kill -9 the gateway at every await and every line it 
 
 faults: bootstrap ## Every fault of the sandbox against a real gateway: a table (some minutes; SEED= ONLY= QUICK=1)
 	@$(BIN)/python tests/faults/fault_table.py $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
+repin: bootstrap ## Decide the stored days again and pin what comes out (NEW=1 records them anew); say why in the commit
+	@$(BIN)/python tests/replay/store_days.py $(if $(NEW),--new)
 
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock

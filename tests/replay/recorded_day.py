@@ -23,6 +23,7 @@ from kitepilot.events import (
     AnyEvent,
     ApprovedIntent,
     Commanded,
+    DecisionParameters,
     Filled,
     OrderStatus,
     OrderUpdated,
@@ -71,31 +72,37 @@ def eager_config() -> Config:
     )
 
 
+#: What befalls the day besides its market: (session time in ns, said once the market is past it).
+Happening = tuple[int, Callable[["Recorder"], SessionEvent]]
+
+
 @dataclass
 class Recorder:
-    """Writes a day. `again(topic, event)` may answer with more messages to write: what a crash repeats."""
+    """Writes a day: every message of the flows, and of a gateway whose broker fills or rejects at once."""
 
     log: SqliteLog
     run: Run
     starts: Mapping[str, int]
     emitted_at: int = 1_800_000_000_000_000_000
     trades: int = 0
-    gateway_seq: int = -1
+    terms: DecisionParameters = field(default_factory=parameters)
+    happenings: list[Happening] = field(default_factory=list)  # in order of time
+    seqs: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: -1))
     pending: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
 
     def record(self, messages: Sequence[bytes]) -> None:
         """Ticks in, everything the system says about them onto the log, to the end of the day."""
-        config, terms = self.run.config, parameters()
-        market = make_pipeline(config, terms, Path())
+        market = make_pipeline(self.run.config, self.terms, Path())
         desk = DecisionLogic()
         begun = RunStarted(
-            **self._head("cli", 0, OPEN_AT - 60 * S),
+            **self.head("cli", OPEN_AT - 60 * S),
             run_id=self.run.run_id,
             mode="paper",
             config_hash=self.run.config_hash,
-            parameters=terms,
+            parameters=self.terms,
         )
         self._session(desk, begun)
+        waiting = list(self.happenings)
         for offset, message in enumerate(messages, self.starts[TICKS.name]):
             self.pending[TICKS.name].append(message)
             for topic, event in market.on_message(message, offset):
@@ -103,12 +110,20 @@ class Recorder:
                     self._session(desk, event)
                 else:
                     self._write(topic, event)
-        head = self._head("cli", 1, market.at)
-        self._session(desk, Commanded(**head, command_id="cli-1", command="end_of_day", by="cli"))
+            while waiting and waiting[0][0] <= market.at:
+                self._session(desk, waiting.pop(0)[1](self))
+        self._session(desk, self.command("end_of_day", market.at))
         write(self.log, self.pending)
 
-    def _head(self, source: str, seq: int, at: int) -> dict[str, Any]:
-        return {"source": source, "seq": seq, "event_at": at}
+    def head(self, source: str, at: int) -> dict[str, Any]:
+        self.seqs[source] += 1
+        return {"source": source, "seq": self.seqs[source], "event_at": at}
+
+    def command(self, command: str, at: int, argument: str = "") -> Commanded:
+        head = self.head("cli", at)
+        return Commanded(
+            **head, command_id=f"cli-{head['seq']}", command=command, argument=argument, by="cli"
+        )
 
     def _session(self, desk: DecisionLogic, event: AnyEvent) -> None:
         """One more session message; the desk's orders are filled at once, each third in two parts."""
@@ -131,9 +146,7 @@ class Recorder:
         return [*fills, self._update(intent, OrderStatus.FILLED, intent.quantity)]
 
     def _gateway(self, intent: ApprovedIntent) -> dict[str, Any]:
-        self.gateway_seq += 1
-        head = self._head("gateway", self.gateway_seq, intent.event_at)
-        return head | {
+        return self.head("gateway", intent.event_at) | {
             "run_id": self.run.run_id,
             "intent_id": intent.intent_id,
             "order_id": f"o{self.trades}",
@@ -203,7 +216,8 @@ def make_home(folder: Path, strays: int = 3) -> RecordedDay:
     log = SqliteLog(run.log_folder)
     log.create_topics(TOPICS)
     for topic in TOPICS:
-        log.append(topic.name, [b"of an earlier run"] * strays)
+        if strays:
+            log.append(topic.name, [b"of an earlier run"] * strays)
     starts = {topic.name: log.end_offset(topic.name) for topic in TOPICS}
     (run.folder / "start_offsets.json").write_text(json.dumps(starts))
     return RecordedDay(folder, run, log)

@@ -56,7 +56,9 @@ def test_a_day_replays_from_its_archive_as_from_the_log(day: RecordedDay, folder
     run = open_recorded(day.run.run_id, archive, starts, ends)
     from_log = day.recorded()
     assert verify_decisions(run) == verify_decisions(from_log)
-    market, again = (verify_market(each, market_of(each, day.run.config, [day.home])) for each in (run, from_log))
+    market, again = (
+        verify_market(each, market_of(each, day.run.config, [day.home])) for each in (run, from_log)
+    )
     assert market == again and market.equal
 
 
