@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 from test_account_watch import place_by_hand
-from trading_floor import Floor
+from trading_floor import Floor, untraced
 
 from kitepilot.events import ApprovedIntent, OrderUpdated, Purpose, Side, decode
 from kitepilot.run import RUN_FOLDER_VARIABLE
@@ -63,7 +63,7 @@ class Killer:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        environment = {**os.environ, RUN_FOLDER_VARIABLE: str(self.floor.run.folder)}
+        environment = {**untraced(), RUN_FOLDER_VARIABLE: str(self.floor.run.folder)}
         self._nursery = subprocess.Popen(
             [sys.executable, str(NURSERY)],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,

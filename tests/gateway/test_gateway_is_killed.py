@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from accounting import assert_the_books_agree
-from trading_floor import Floor, await_true
+from trading_floor import Floor, await_true, untraced
 
 from kitepilot.events import ApprovedIntent, OrderUpdated
 from kitepilot.run import RUN_FOLDER_VARIABLE
@@ -60,7 +59,7 @@ sys.exit(main.main(runs.current()))
 
 def start(floor: Floor, script: Path, moment: str = "never", victim: int = 0) -> subprocess.Popen[bytes]:
     floor.run.ready_file("gateway").unlink(missing_ok=True)
-    environment = {**os.environ, RUN_FOLDER_VARIABLE: str(floor.run.folder)}
+    environment = {**untraced(), RUN_FOLDER_VARIABLE: str(floor.run.folder)}
     return subprocess.Popen([sys.executable, str(script), moment, str(victim)], env=environment)
 
 

@@ -83,6 +83,11 @@ def await_true(condition: Any, timeout_s: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+def untraced() -> dict[str, str]:
+    """The environment of a child that does not count for the coverage, which makes it five times slower."""
+    return {k: v for k, v in os.environ.items() if k != "COVERAGE_PROCESS_CONFIG"}
+
+
 @pytest.fixture(scope="session")
 def exchange() -> Iterator[Exchange]:
     with sandbox(OPEN_NS + 60_000_000_000, "--speed", "600") as venue:
@@ -97,7 +102,7 @@ def sandbox(since_ns: int, *words: str) -> Iterator[Exchange]:
     common = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
     child = subprocess.Popen(
         [*common, "--start", "--date", "2026-11-20", *words],
-        env={**os.environ, "KITEPILOT_API_SECRET": SECRET},
+        env={**untraced(), "KITEPILOT_API_SECRET": SECRET},
     )
     venue = Exchange(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port + 1}", f"http://127.0.0.1:{port + 2}")
 

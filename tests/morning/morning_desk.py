@@ -97,6 +97,11 @@ class Venue:
         return configuration.override(Config(), **{**addresses, **changes})
 
 
+def untraced() -> dict[str, str]:
+    """The environment of a child that does not count for the coverage, which makes it five times slower."""
+    return {k: v for k, v in os.environ.items() if k != "COVERAGE_PROCESS_CONFIG"}
+
+
 @contextmanager
 def open_venue(speed: int) -> Iterator[Venue]:
     """A sandbox whose session has begun and takes `6.25 h / speed`."""
@@ -105,7 +110,7 @@ def open_venue(speed: int) -> Iterator[Venue]:
     words = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
     child = subprocess.Popen(
         [*words, "--date", "2026-11-20", "--speed", str(speed), "--start", "--redirect-url", redirect],
-        env={**os.environ, "KITEPILOT_API_SECRET": SECRET},
+        env={**untraced(), "KITEPILOT_API_SECRET": SECRET},
         stdout=subprocess.PIPE,
         text=True,
     )

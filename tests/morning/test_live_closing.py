@@ -76,8 +76,9 @@ def down() -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def brought_up(own_home: Path) -> Iterator[Callable[[Config, Path], Run]]:
-    """A system that is stopped whatever becomes of the test."""
+def brought_up(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Config, Path], Run]]:
+    """A system that is stopped whatever becomes of the test. Its processes do not count for the coverage."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     yield background.bring_up
     if Supervisor(own_home).alive():
         Supervisor(own_home).shutdown()
