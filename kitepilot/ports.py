@@ -196,6 +196,15 @@ class FundsReport:
     used_paise: int
 
 
+@dataclass(frozen=True)
+class BandReport:
+    """An instrument's circuit limits of today, in paise."""
+
+    token: int
+    lower_paise: int
+    upper_paise: int
+
+
 class Broker(Protocol):
     """One screen: what KitePilot asks of a broker. Paper and live differ by address only.
 

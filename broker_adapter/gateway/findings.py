@@ -1,8 +1,9 @@
 """What was found at the broker besides our orders' own life -> PostgreSQL first, then `session`.
 
-Foreign orders and fills, alarms, reconciliations. They have a connection, a numbering (source
-`gateway.findings`) and a task of their own, so that they never stand in the way of an order. Each is a row of
-`findings` before it is told; what was not surely told is told again after a restart under the same number.
+Foreign orders and fills, alarms, reconciliations, and facts (funds, circuit limits, the clock). They have a
+connection, a numbering (source `gateway.findings`) and a task of their own, so that they never stand in the
+way of an order. Each is a row of `findings` before it is told; what was not surely told is told again after a
+restart under the same number.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from broker_adapter.gateway.journal import Connect, connect
 from broker_adapter.kite.clock import Machine
 from kitepilot.events import (
     Alarmed,
+    BandsMarked,
+    ClockMeasured,
     ForeignFilled,
     ForeignOrderUpdated,
+    FundsMarked,
     OrderStatus,
     Reconciled,
     Side,
@@ -37,7 +41,8 @@ BATCH = 100
 PUBLISHER = "gateway.findings"
 OUTBOX = "findings"
 
-Finding = ForeignOrderUpdated | ForeignFilled | Alarmed | Reconciled
+Fact = FundsMarked | BandsMarked | ClockMeasured
+Finding = ForeignOrderUpdated | ForeignFilled | Alarmed | Reconciled | Fact
 _findings = msgspec.json.Decoder(Finding)
 
 _ADD = "INSERT INTO findings (run_id, seq, kind, body, at_ns) VALUES (%s, %s, %s, %s, %s)"

@@ -21,6 +21,7 @@ import uvloop
 from broker_adapter.gateway import postbacks, slicing
 from broker_adapter.gateway.account_watch import BREAKER_CHANGES, AccountWatch, BreakerChange, Occasion
 from broker_adapter.gateway.desk import Change, Desk
+from broker_adapter.gateway.facts import FactSource, FactsWatch
 from broker_adapter.gateway.findings import Findings, FindingsBook
 from broker_adapter.gateway.journal import Journal, JournalError
 from broker_adapter.gateway.refusals import Refusals
@@ -38,6 +39,7 @@ from infra.fence import Fence
 from infra.postgres import book
 from infra.postgres.embedded import PostgresError, database_url
 from kitepilot.events import ApprovedIntent, DeadLetter, Purpose, UndecodableError, encode
+from kitepilot.market.instruments import parse_instruments
 from kitepilot.orders.permission import permitted
 from kitepilot.ports import Broker, EventLog, LogError, LogRecord, Unknown
 from kitepilot.risk.ladder import calls_the_owner
@@ -67,7 +69,8 @@ class Gateway:
     """One run's way to the broker. `serve` is its whole life.
 
     Where nothing is said of them, findings are kept in the run's database, frames come from the configured
-    ticker, the fence stands in the run's folder, and the clocks are this machine's.
+    ticker, the fence stands in the run's folder, and the clocks are this machine's. Facts are read only from
+    a source that is given.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Gateway:
         findings: FindingsBook | None = None,
         ears: Ears | None = None,
         fence: Fence | None = None,
+        facts: FactSource | None = None,
         machine: Machine = time,
     ) -> None:
         self._machine = machine
@@ -100,6 +104,7 @@ class Gateway:
         self._findings = Findings(findings or FindingsBook(database_url(run), run.run_id), log, machine)
         self._watch = AccountWatch(run.run_id, broker, self._truth, self._findings, self.clock, machine)
         self._truth.account = self._watch
+        self._facts = self._watch_facts(facts) if facts is not None else None
         self._refusals = Refusals()
         self._breaker_changes = changes if changes is not None else deque(maxlen=BREAKER_CHANGES)
         self._ears = ears or Ticker(
@@ -152,6 +157,8 @@ class Gateway:
             asyncio.create_task(self._watch.follow_breakers(self._breaker_changes)),
             asyncio.create_task(self._beat()),
         ]
+        if self._facts is not None:
+            beside.append(asyncio.create_task(self._facts.run()))
         self._ready = True
         try:
             reading = asyncio.create_task(self._read_intents(start, stopping))
@@ -162,6 +169,19 @@ class Gateway:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    def _watch_facts(self, source: FactSource) -> FactsWatch:
+        listed = parse_instruments((self._run.folder / "instruments.csv").read_bytes())
+        return FactsWatch(
+            self._run.run_id,
+            source,
+            [one.tradingsymbol for one in listed if one.tradable],
+            self._findings,
+            self.clock,
+            self._limits,
+            live=self._run.config.mode == "live",
+            machine=self._machine,
+        )
 
     async def _beat(self) -> None:
         """Tell the watchdog that orders would leave, and the decisions when its fence keeps them from it."""
@@ -336,12 +356,12 @@ def _raise_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 async def serve(
-    run: Run, log: EventLog, journal: Journal, broker: Broker, changes: deque[BreakerChange]
+    run: Run, log: EventLog, journal: Journal, broker: KiteBroker, changes: deque[BreakerChange]
 ) -> None:
     """The gateway until SIGTERM."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await Gateway(run, log, journal, broker, changes).serve(stopping)
+    await Gateway(run, log, journal, broker, changes, facts=broker).serve(stopping)
 
 
 def main(run: Run) -> int:

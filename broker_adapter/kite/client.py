@@ -12,7 +12,7 @@ closes `kite.orders` again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -21,12 +21,13 @@ from broker_adapter.kite import parse, session
 from broker_adapter.kite.breaker import Breaker, BreakerState, Health, OnChange
 from broker_adapter.kite.clock import Machine
 from broker_adapter.kite.reading import BrokerReadError, read
-from broker_adapter.kite.render import EXCHANGE, VARIETY, IntentError, place_parameters, rupees
+from broker_adapter.kite.render import EXCHANGE, PRODUCT, VARIETY, IntentError, place_parameters, rupees
 from broker_adapter.kite.transport import stock_client
 from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.ports import (
     Accepted,
     AuthLost,
+    BandReport,
     FundsReport,
     OrderReport,
     Outcome,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["BrokerReadError", "KiteBroker"]
 
 INSTRUMENTS_TIMEOUT_S = 60.0
+CLOCK_TIMEOUT_S = 5.0
+MARGIN_SHARES, MARGIN_RUPEES = 100, 100  # of the imagined order that margins are asked for
 T = TypeVar("T")
 Connect = Callable[[Run], "KiteConnect"]
 
@@ -115,6 +118,37 @@ class KiteBroker:
         url = self._run.config.broker.rest_url
         return read(f"the instruments file of {url}", self._instruments, self._reads, self._sleep)
 
+    def bands(self, tradingsymbols: Sequence[str]) -> list[BandReport]:
+        """Circuit limits of at most 500 NSE symbols (one `/quote`); unknown ones are missing."""
+        names = [f"{EXCHANGE}:{symbol}" for symbol in tradingsymbols]
+        return parse.bands(self._read("quotes", lambda kite: kite.quote(names)))
+
+    def intraday_margins(self, tradingsymbols: Sequence[str]) -> dict[str, int]:
+        """What an intraday entry blocks, in bps of its value by symbol; 0: the broker takes none."""
+        orders = [
+            {
+                "exchange": EXCHANGE,
+                "tradingsymbol": symbol,
+                "transaction_type": "BUY",
+                "variety": VARIETY,
+                "product": PRODUCT,
+                "order_type": "LIMIT",
+                "quantity": MARGIN_SHARES,
+                "price": MARGIN_RUPEES,
+            }
+            for symbol in tradingsymbols
+        ]
+        rows = self._read("margins", lambda kite: kite.order_margins(orders))
+        return parse.intraday_margins(rows, MARGIN_SHARES * MARGIN_RUPEES * 100)
+
+    def skew_ms(self) -> int:
+        """This machine's clock less the broker's, by the Date of a reply: true to half a second.
+
+        Raises:
+            BrokerReadError: no reply, or one without a date.
+        """
+        return read("the broker's clock", self._skew_ms, self._reads)
+
     def health(self) -> tuple[Health, ...]:
         """The breakers as they are now."""
         return self._reads.health, self._orders.health
@@ -163,6 +197,16 @@ class KiteBroker:
             reply = http.get(f"/instruments/{EXCHANGE}", headers=headers)
             reply.raise_for_status()
         return reply.content
+
+    def _skew_ms(self) -> int:
+        url = self._run.config.broker.rest_url
+        with httpx.Client(
+            base_url=url, timeout=CLOCK_TIMEOUT_S, trust_env=not session.is_loopback(url)
+        ) as http:
+            sent = time.time()
+            reply = http.get("/")
+            heard = time.time()
+        return parse.clock_skew_ms(reply.headers.get("date", ""), sent, heard)
 
     def _kite(self) -> KiteConnect:
         if self._client is None:

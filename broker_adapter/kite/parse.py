@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kitepilot.events import OrderStatus, Side
 from kitepilot.orders.intents import is_ours
 from kitepilot.orders.order_machine import TRANSITIONS, hear
-from kitepilot.ports import FundsReport, OrderReport, PositionReport, TradeReport
+from kitepilot.ports import BandReport, FundsReport, OrderReport, PositionReport, TradeReport
 
 Row = Mapping[str, Any]
 IST = timedelta(hours=5, minutes=30)
@@ -111,6 +112,51 @@ def funds(data: Row) -> FundsReport:
         available_paise=paise(data.get("net"), exact=False),
         used_paise=paise(utilised.get("debits"), exact=False),
     )
+
+
+def bands(data: Mapping[str, Row]) -> list[BandReport]:
+    """`/quote` -> circuit limits. Kite is silent about symbols it does not know, and so are we.
+
+    Raises:
+        RowError: a quote without its circuit limits.
+    """
+    return [
+        BandReport(
+            token=_whole(row, "instrument_token"),
+            lower_paise=paise(row.get("lower_circuit_limit"), exact=False),
+            upper_paise=paise(row.get("upper_circuit_limit"), exact=False),
+        )
+        for row in data.values()
+    ]
+
+
+def intraday_margins(rows: Iterable[Row], value_paise: int) -> dict[str, int]:
+    """`/margins/orders` of orders worth `value_paise` each -> margin in bps by symbol, rounded up.
+
+    0 where the broker blocks nothing: it takes no intraday order.
+
+    Raises:
+        RowError: a row without its symbol or total.
+    """
+    return {
+        _text(row, "tradingsymbol"): -(-paise(row.get("total"), exact=False) * 10_000 // value_paise)
+        for row in rows
+    }
+
+
+def clock_skew_ms(date_header: str, sent_s: float, heard_s: float) -> int:
+    """Our clock less the broker's, when its reply carries this HTTP date; true to half a second.
+
+    `sent_s` and `heard_s`: our clock in seconds. The reply is taken to be written half way between.
+
+    Raises:
+        RowError: no date.
+    """
+    try:
+        theirs = parsedate_to_datetime(date_header).timestamp() + 0.5  # the header is cut to a second
+    except ValueError as err:
+        raise RowError(f"the broker's reply carries the date {date_header!r}") from err
+    return round(((sent_s + heard_s) / 2 - theirs) * 1_000)
 
 
 def ist_ns(text: str) -> int:

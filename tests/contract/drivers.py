@@ -73,6 +73,8 @@ class Driver(Protocol):
     def positions(self) -> dict[str, int]: ...
     def funds(self) -> tuple[int, int]: ...
     def instruments(self) -> dict[str, tuple[int, int]]: ...
+    def bands(self, symbols: list[str]) -> dict[int, tuple[int, int]]: ...
+    def margins(self, symbols: list[str]) -> dict[str, int]: ...
 
 
 def new_tag() -> tuple[str, str]:
@@ -152,6 +154,14 @@ class KitePilotDriver:
         rows = parse_instruments(self._read(self.broker.instruments))
         return {row.tradingsymbol: (row.token, row.tick_size_paise) for row in rows}
 
+    def bands(self, symbols: list[str]) -> dict[int, tuple[int, int]]:
+        rows = self._read(lambda: self.broker.bands(symbols))
+        return {row.token: (row.lower_paise, row.upper_paise) for row in rows}
+
+    def margins(self, symbols: list[str]) -> dict[str, int]:
+        found: dict[str, int] = self._read(lambda: self.broker.intraday_margins(symbols))
+        return found
+
     @staticmethod
     def _read(request: Any) -> Any:
         try:
@@ -230,6 +240,22 @@ class StockDriver:
     def instruments(self) -> dict[str, tuple[int, int]]:
         rows = self._read(lambda: self.kite.instruments("NSE"))
         return {row["tradingsymbol"]: (row["instrument_token"], paise(row["tick_size"])) for row in rows}
+
+    def bands(self, symbols: list[str]) -> dict[int, tuple[int, int]]:
+        quotes = self._read(lambda: self.kite.quote([f"NSE:{symbol}" for symbol in symbols]))
+        return {
+            row["instrument_token"]: (paise(row["lower_circuit_limit"]), paise(row["upper_circuit_limit"]))
+            for row in quotes.values()
+        }
+
+    def margins(self, symbols: list[str]) -> dict[str, int]:
+        what = {
+            "exchange": "NSE", "transaction_type": "BUY", "variety": "regular", "product": "MIS",
+            "order_type": "LIMIT", "quantity": 100, "price": 100,
+        }  # fmt: skip
+        orders = [{**what, "tradingsymbol": symbol} for symbol in symbols]
+        rows = self._read(lambda: self.kite.order_margins(orders))
+        return {row["tradingsymbol"]: paise(row["total"]) // 100 for row in rows}
 
     @staticmethod
     def _answer(request: Any) -> Answer:

@@ -1,4 +1,4 @@
-"""TC-50 to TC-57: what may be asked of a real account as well."""
+"""TC-50 to TC-59: what may be asked of a real account as well."""
 
 from __future__ import annotations
 
@@ -77,3 +77,27 @@ def test_candles(driver: Driver) -> None:
     assert all(candle["low"] <= candle["open"] <= candle["high"] for candle in candles)
     times: list[datetime] = [candle["date"] for candle in candles]
     assert all(b - a >= timedelta(minutes=1) for a, b in itertools.pairwise(times))
+
+
+def some_shares(driver: Driver) -> list[str]:
+    """Three shares everybody trades intraday; on a market of invented names its first ones."""
+    listed = driver.instruments()
+    known = [symbol for symbol in ("INFY", "SBIN", "TCS") if symbol in listed]
+    return known or sorted(symbol for symbol, (_, tick) in listed.items() if tick and symbol.isalpha())[:3]
+
+
+@case(58, "A share's circuit limits are told with its quote, the lower below the upper", reads=True)
+def test_the_circuit_limits(driver: Driver) -> None:
+    listed = driver.instruments()
+    symbols = some_shares(driver)
+    bands = driver.bands([*symbols, "NOSUCHSHARE"])
+    assert set(bands) == {listed[symbol][0] for symbol in symbols}
+    assert all(0 < lower < upper for lower, upper in bands.values())
+
+
+@case(59, "An intraday order blocks at most its value, and nothing where none is taken", reads=True)
+def test_the_intraday_margins(driver: Driver) -> None:
+    symbols = some_shares(driver)
+    margins = driver.margins(symbols)
+    assert set(margins) == set(symbols)
+    assert all(0 <= bps <= 10_000 for bps in margins.values()) and max(margins.values()) >= 1_000

@@ -149,3 +149,25 @@ def test_what_kite_cannot_take_is_refused_before_it_is_sent(change: dict[str, ob
     with pytest.raises(IntentError):
         changed = msgspec.structs.replace(INTENT, **change)
         place_parameters(changed, tag(INTENT.intent_id), changed.quantity)
+
+
+def test_our_clock_is_ahead_by_what_the_brokers_date_lacks() -> None:
+    at = 1_795_146_302.0  # the header's second; the reply was written half a second into it on average
+    header = "Fri, 20 Nov 2026 03:45:02 GMT"
+    assert parse.clock_skew_ms(header, at + 0.4, at + 0.6) == 0
+    assert parse.clock_skew_ms(header, at + 3.4, at + 3.6) == 3_000
+    assert parse.clock_skew_ms(header, at - 1.6, at - 1.4) == -2_000
+    with pytest.raises(parse.RowError):
+        parse.clock_skew_ms("", at, at)
+
+
+def test_circuit_limits_and_intraday_margins_are_read_and_never_guessed() -> None:
+    quote = {"instrument_token": 408065, "lower_circuit_limit": 1415.95, "upper_circuit_limit": 1730.55}
+    (band,) = parse.bands({"NSE:INFY": quote})
+    assert (band.token, band.lower_paise, band.upper_paise) == (408065, 141_595, 173_055)
+    with pytest.raises(parse.RowError):
+        parse.bands({"NSE:INFY": {**quote, "upper_circuit_limit": None}})
+    rows = [{"tradingsymbol": "INFY", "total": 2000.01}, {"tradingsymbol": "ODD", "total": 0}]
+    assert parse.intraday_margins(rows, 1_000_000) == {"INFY": 2_001, "ODD": 0}
+    with pytest.raises(parse.RowError):
+        parse.intraday_margins([{"tradingsymbol": "INFY"}], 1_000_000)
