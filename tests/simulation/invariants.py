@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: By how much of the gross exposure a loss may pass the cap: between two prices the market may jump by 1.5 %
 #: (`MOST_GAP_BPS`), and a position may be shut in by a halt or a broken line for some minutes meanwhile.
 SLIPPAGE_BPS = 500
+FORGIVEN_S = 2.0  # machine seconds after a start in which a 429 may come
 EXIT_WITHIN_S = 130  # a position that has to leave is asked out again within so long (the ladder waits 15)
 
 
@@ -133,6 +134,19 @@ def entries_only_where_they_may_be(it: Invariants) -> str:
     return ""
 
 
+def nothing_is_sent_behind_the_fence(it: Invariants) -> str:
+    return "; ".join(it.day.venue.behind_fence[:1])
+
+
+def the_brokers_limits_are_kept(it: Invariants) -> str:
+    """Ten orders in a calendar second of the broker's clock, and so on. A gateway that was just started does
+    not know what its predecessor used of the running second: the broker's 429 is waited out then."""
+    started = it.day.gateway.started_at
+    over = [what for at, what in it.day.venue.over_limit if at - started > FORGIVEN_S]
+    it.day.venue.over_limit.clear()
+    return f"refused by the limiter: {over[0]}" if over else ""
+
+
 def the_loss_stays_within_its_cap(it: Invariants) -> str:
     """Of our own trades, at the exchange's last prices; plus the stated slippage."""
     most = it.limits.daily_loss_paise + it.limits.gross_exposure_paise * SLIPPAGE_BPS // 10_000
@@ -178,6 +192,8 @@ AFTER_A_STEP: tuple[Check, ...] = (
     nothing_breaks_in_the_loop,
     no_order_is_sent_twice,
     entries_only_where_they_may_be,
+    nothing_is_sent_behind_the_fence,
+    the_brokers_limits_are_kept,
     the_loss_stays_within_its_cap,
     positions_are_asked_out,
     reconciliations_do_not_halt,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from simulated_market import S, Window
 
 from broker_adapter.sandbox.fault_board import Switch
+from infra.fence import Raised
 from kitepilot.market.calendar import Session
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ TROUBLES: tuple[tuple[str, int], ...] = (
     ("venue_fault", 30), ("gateway_doom", 14), ("gateway_kill", 6), ("decisions_doom", 8),
     ("decisions_kill", 4), ("venue_crash", 2), ("postgres_crash", 4), ("log_outage", 3),
     ("log_repeats", 4), ("market_repeats", 4), ("feed_outage", 3), ("partition_refused", 3),
-    ("partition_silent", 3), ("wall_clock_jump", 4), ("owner_trades", 4), ("owner_commands", 5),
+    ("partition_silent", 3), ("wall_clock_jump", 4), ("owner_trades", 4), ("owner_commands", 5), ("fence", 3),
 )  # fmt: skip
 
 
@@ -244,6 +245,19 @@ def _owner_trades(day: Day) -> None:
     )
 
 
+def _fence(day: Day) -> None:
+    """The watchdog takes the account for a while; it has nothing to do here, and gives it back."""
+    day.say("the watchdog's fence is raised", count="fence raised")
+    day.fence.up(Raised(at=day.loop.time_ns(), reason="simulated", by="watchdog"))
+
+    def lower() -> None:
+        if day.fence.down():
+            day.say("the fence is lowered")
+            day.market.command("resume")
+
+    day.loop.at(day.draws.uniform(0.3, 3.0), lower)
+
+
 def _owner_commands(day: Day) -> None:
     day.market.command(day.draws.choice(("halt", "reduce", "flatten", "resume", "flatten")))
     if day.draws.random() < 0.6:
@@ -257,4 +271,5 @@ _STRIKE = {
     "market_repeats": _market_repeats, "feed_outage": _feed_outage,
     "partition_refused": _partition("refused"), "partition_silent": _partition("silent"),
     "wall_clock_jump": _wall_clock_jump, "owner_trades": _owner_trades, "owner_commands": _owner_commands,
+    "fence": _fence,
 }  # fmt: skip

@@ -17,7 +17,7 @@ from kitepilot.market.calendar import Session
 from kitepilot.market.ticks import PACKET_DTYPE
 
 S = 1_000_000_000
-SPARSE_S, DENSE_S = 30, 1
+SPARSE_S, DENSE_S = 45, 1
 BAND_BPS = 1_000  # circuit limits at ten per cent
 MOST_GAP_BPS = 150
 CALM_BEFORE_CLOSE_S = 45 * 60  # halts and locks end so long before the last square-off: see `liveness`

@@ -76,8 +76,10 @@ class Venue:
         self._pace = (0.0, session.pre_open_at, session.pre_open_at, 1.0)  # loop s, from, to, session s per s
         self.hits: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
-        self.over_limit: list[str] = []
+        self.over_limit: list[tuple[float, str]] = []
         self._rows: dict[str, tuple[Order, rows.Row]] = {}
+        self.fenced: Callable[[], bool] = lambda: False
+        self.behind_fence: list[str] = []
         self.on_expiry: Callable[[], None] = lambda: None
 
     # --- time -------------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ class Venue:
             else:
                 self.limiter.admit("quote" if path.startswith("/quote") else scope)  # type: ignore[arg-type]
         except KiteError:
-            self.over_limit.append(f"{self.loop.now:.3f} {method} {path}")
+            self.over_limit.append((self.loop.now, f"{method} {path}"))
             raise
 
     def _answer(self, method: str, path: str, form: dict[str, Any], query: Any, handling: Handling) -> Any:
@@ -247,6 +249,8 @@ class Venue:
         match method, path.strip("/").split("/"):
             case "POST", ["orders", variety]:
                 form = {name: str(value) for name, value in form.items()}
+                if self.fenced():
+                    self.behind_fence.append(f"{self.loop.now:.3f} {form.get('tag')}")
                 return {"order_id": exchange.place(variety, form, self.now(), handling).order_id}
             case "PUT", ["orders", _, order_id]:
                 return {"order_id": exchange.modify(order_id, form, self.now())}
