@@ -1,4 +1,4 @@
-"""Routes: GET /health, /status, /metrics from the in-memory snapshot; POST /broker/postbacks to the log."""
+"""Routes: GET /health, /status, /metrics from the snapshot; POST /broker/postbacks, /control to the log."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from anyio import to_thread
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
+from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from api.control import MAX_BYTES as MAX_COMMAND_BYTES
+from api.control import ControlDesk
 from api.metrics import SnapshotCollector
 from api.postbacks import MAX_BYTES, PostbackDesk
 from api.view import View
@@ -101,12 +104,29 @@ async def postback(request: Request[Any, Any, State]) -> Response[dict[str, str]
     return Response({"status": word}, status_code=code)
 
 
-def create_app(view: View, postbacks: PostbackDesk) -> Litestar:
+@post(
+    "/control/{name:str}",
+    operation_id="control",
+    status_code=200,
+    request_max_body_size=MAX_COMMAND_BYTES,
+    summary="Flatten, halt, reduce or resume; by the holder of the home's token",
+)
+async def control(name: FromPath[str], request: Request[Any, Any, State]) -> Response[dict[str, str]]:
+    """200 said to the decisions, asked of the watchdog, or repeated; 401 without the token; else refused."""
+    desk: ControlDesk = request.app.state.control
+    if not desk.permits(request.headers.get("authorization", "")):
+        return Response({"status": "refused", "reason": "the token of this home is asked"}, status_code=401)
+    body = await request.body()
+    code, told = await to_thread.run_sync(partial(desk.take, name, body))
+    return Response(told, status_code=code)
+
+
+def create_app(view: View, postbacks: PostbackDesk, desk: ControlDesk) -> Litestar:
     """The application over one view; the caller starts and stops the view."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(view, postbacks.counts))
     return Litestar(
-        [health, status, metrics, postback],
-        state=State({"view": view, "registry": registry, "postbacks": postbacks}),
+        [health, status, metrics, postback, control],
+        state=State({"view": view, "registry": registry, "postbacks": postbacks, "control": desk}),
         openapi_config=OpenAPIConfig(title="KitePilot", version=__version__),
     )

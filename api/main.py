@@ -5,6 +5,7 @@ from __future__ import annotations
 import uvicorn
 
 from api.app import create_app
+from api.control import ControlDesk, token_of
 from api.postbacks import PostbackDesk
 from api.view import View
 from infra import key_urls
@@ -42,7 +43,11 @@ def main(run: Run) -> int:
     view = View(run, log)
     view.start()
     settings = uvicorn.Config(
-        create_app(view, PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at)),
+        create_app(
+            view,
+            PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at),
+            ControlDesk(run, log, token_of(run.home)),
+        ),
         host=run.config.api.host,
         port=run.config.api.port,
         log_level="warning",

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import afterwards, morning, replay, risk, sandbox
+from kitepilot.cli import afterwards, morning, panic, replay, risk, sandbox
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -271,6 +271,7 @@ def compare(
 
 
 morning.add_to(app)
+panic.add_to(app)
 replay.add_to(app)
 afterwards.add_to(app)
 

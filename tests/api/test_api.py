@@ -10,16 +10,19 @@ import pytest
 from litestar.testing import TestClient
 
 from api.app import create_app
+from api.control import ControlDesk, token_of
 from api.postbacks import MAX_BYTES, REMEMBERED, PostbackDesk
 from api.view import View
 from infra.eventlog import open_log
+from infra.fence import Fence, Raised, asked
 from kitepilot import events as e
 from kitepilot.config import Config
-from kitepilot.ports import EventLog
+from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
 SECRET = "s3cret"
+TOKEN = "t0ken"
 AT = 1_795_150_800_000_000_000  # 2026-11-20 10:30:00 IST
 
 
@@ -43,7 +46,9 @@ def log(run: Run) -> Iterator[EventLog]:
 def client(run: Run, log: EventLog) -> Iterator[TestClient]:
     view = View(run, log)
     view.start()
-    with TestClient(create_app(view, PostbackDesk(SECRET, log, lambda: AT))) as made:
+    with TestClient(
+        create_app(view, PostbackDesk(SECRET, log, lambda: AT), ControlDesk(run, log, TOKEN))
+    ) as made:
         made.view = view  # type: ignore[attr-defined]
         yield made
     view.stop()
@@ -146,6 +151,7 @@ def test_the_schema_names_every_operation(client: TestClient) -> None:
         "status",
         "metrics",
         "postback",
+        "control",
     }
 
 
@@ -234,3 +240,83 @@ def test_the_account_beside_our_orders_is_shown(client: TestClient, log: EventLo
     text = client.get("/metrics").text
     assert 'kitepilot_reconciliations_total{verdict="halt"} 1.0' in text
     assert "kitepilot_foreign_orders_live 1.0" in text
+
+
+def control(client: TestClient, name: str, body: object, token: str = TOKEN) -> tuple[int, str]:
+    reply = client.post(f"/control/{name}", json=body, headers={"authorization": f"Bearer {token}"})
+    return reply.status_code, reply.json().get("status", "")
+
+
+def commands(log: EventLog) -> list[tuple[str, str]]:
+    reader = log.reader({("session", 0): 0})
+    found = [e.decode(record.value) for record in reader.poll(100)]
+    reader.close()
+    return [(each.command, each.command_id) for each in found if isinstance(each, e.Commanded)]
+
+
+@pytest.mark.parametrize("name", ["flatten", "halt", "reduce", "resume"])
+def test_a_command_of_the_owner_is_said_once_however_often_it_is_asked(
+    client: TestClient, log: EventLog, name: str
+) -> None:
+    assert control(client, name, {"command_id": "one", "reason": "enough"}) == (200, "said")
+    assert control(client, name, {"command_id": "one"}) == (200, "repeated")
+    other = "halt" if name != "halt" else "flatten"
+    assert control(client, other, {"command_id": "one"}) == (409, "refused")
+    assert commands(log) == [(name, "one")]
+
+
+@pytest.mark.parametrize("token", ["", "t0ke", "t0kenn", "T0KEN"])
+def test_a_command_without_the_token_changes_nothing(client: TestClient, log: EventLog, token: str) -> None:
+    assert control(client, "halt", {"command_id": "one"}, token) == (401, "refused")
+    assert client.post("/control/halt", json={"command_id": "one"}).status_code == 401
+    assert commands(log) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "code"),
+    [
+        ("sell", {"command_id": "a"}, 404),
+        ("halt", {}, 400),
+        ("halt", {"command_id": ""}, 400),
+        ("halt", {"command_id": "x" * 65}, 400),
+        ("halt", {"command_id": "a", "later": True}, 400),
+        ("halt", ["a"], 400),
+        ("halt", {"command_id": "a", "reason": "x" * 5_000}, 413),
+    ],
+)
+def test_what_is_no_command_is_refused_whole(
+    client: TestClient, log: EventLog, name: str, body: object, code: int
+) -> None:
+    assert control(client, name, body)[0] == code
+    assert commands(log) == []
+
+
+def test_a_flatten_past_the_decisions_waits_for_the_watchdog(client: TestClient, run: Run) -> None:
+    assert control(client, "flatten", {"command_id": "a", "reason": "now", "now": True}) == (200, "watchdog")
+    wish = asked(run.folder)
+    assert wish is not None and (wish.command_id, wish.by, wish.reason) == ("a", "api", "now")
+
+
+def test_a_flatten_that_the_log_does_not_take_is_the_watchdogs_and_a_halt_is_refused(run: Run) -> None:
+    class Dead:
+        def append(self, *_: object, **__: object) -> int:
+            raise LogError("the disk is gone")
+
+    desk = ControlDesk(run, Dead(), TOKEN)  # type: ignore[arg-type]
+    assert desk.take("halt", b'{"command_id":"a"}')[0] == 503
+    assert desk.take("flatten", b'{"command_id":"a"}') == (200, {"status": "watchdog"})
+    assert asked(run.folder) is not None
+
+
+def test_nobody_resumes_over_http_while_the_watchdogs_fence_stands(
+    client: TestClient, log: EventLog, run: Run
+) -> None:
+    Fence(run.folder).up(Raised(at=AT, reason="silence", by="watchdog"))
+    assert control(client, "resume", {"command_id": "a"}) == (409, "refused")
+    assert commands(log) == []
+
+
+def test_the_homes_token_is_drawn_once_and_nobody_else_may_read_it(tmp_path: Path) -> None:
+    first = token_of(tmp_path)
+    assert len(first) >= 32 and token_of(tmp_path) == first
+    assert (tmp_path / "api.token").stat().st_mode & 0o777 == 0o600
