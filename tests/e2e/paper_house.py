@@ -145,6 +145,11 @@ class House:
             log.close()
         return day
 
+    def replay(self, run_id: str, *more: str) -> Day:
+        """`kitepilot replay --verify` of a run that has ended."""
+        words = ("replay", SESSION_DATE, "--run", run_id, "--verify", *more)
+        return self.call(*words, within_s=DAY_WITHIN_S)
+
     def run(self, run_id: str) -> Run:
         folder = self.home / "runs" / run_id
         return Run(run_id, folder, configuration.load(folder / "config.yaml"))

@@ -145,3 +145,5 @@ def test_a_poisoned_day_goes_on_counts_everything_and_proves_itself(
     log = house.log()
     assert flaws(log, house.run(result["run_id"])) == []
     log.close()
+    again = house.replay(result["run_id"])
+    assert again.code == 0, again.out[-3000:] + again.err[-3000:]

@@ -28,6 +28,8 @@ def test_a_day_survives_kills_of_every_kind_of_process(
     assert came.day.result["orders"] > 0
     assert came.flaws == []
     assert came.sound
+    again = house.replay(came.day.result["run_id"])
+    assert again.code == 0, again.out[-3000:] + again.err[-3000:]
 
 
 def test_an_exchange_that_dies_resumes_its_session_and_the_day_ends_flat(

@@ -46,6 +46,22 @@ def test_a_day_trades_proves_itself_and_leaves_nothing_running(finished_day: tup
     assert "<svg" in Path(result["report"]).read_text()
 
 
+def test_the_day_replays_byte_for_byte_from_its_log_and_its_decisions_from_the_archive(
+    finished_day: tuple[House, Day],
+) -> None:
+    house, day = finished_day
+    again = house.replay(day.result["run_id"], "--json")
+    assert again.code == 0, again.out[-3000:] + again.err[-3000:]
+    told = again.result
+    assert told["equal"] and told["read_from"] == "the event log (sqlite)"
+    decisions = told["parts"][0]["streams"][0]
+    assert decisions["sha256"] == day.result["decisions_hash"]
+    assert told["recorded_by"] == told["replayed_by"], "the same code, and it was noted which"
+    kept = house.replay(day.result["run_id"], "--json", "--from-archive", "--only", "decisions")
+    assert kept.code == 0, kept.out[-3000:] + kept.err[-3000:]
+    assert kept.result["parts"] == told["parts"][:1]
+
+
 def test_the_next_day_of_the_same_home_meets_the_same_market_byte_for_byte(
     finished_day: tuple[House, Day],
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from kitepilot.ports import LogRecord
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS, SESSION, TICKS, TOPICS
 
+FLUSH_EVERY = 1_000  # messages of ticks
 RUN_ID = "paper-20261120-0001"
 EAGER: dict[str, dict[str, float]] = {
     "vwap_reversion": {
@@ -89,8 +90,9 @@ class Recorder:
     happenings: list[Happening] = field(default_factory=list)  # in order of time
     seqs: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: -1))
     pending: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    flushed: Counter[str] = field(default_factory=Counter)
 
-    def record(self, messages: Sequence[bytes]) -> None:
+    def record(self, messages: Iterable[bytes]) -> None:
         """Ticks in, everything the system says about them onto the log, to the end of the day."""
         market = make_pipeline(self.run.config, self.terms, Path())
         desk = DecisionLogic()
@@ -105,6 +107,8 @@ class Recorder:
         waiting = list(self.happenings)
         for offset, message in enumerate(messages, self.starts[TICKS.name]):
             self.pending[TICKS.name].append(message)
+            if offset % FLUSH_EVERY == 0:
+                self._flush()
             for topic, event in market.on_message(message, offset):
                 if topic == SESSION.name:
                     self._session(desk, event)
@@ -113,7 +117,13 @@ class Recorder:
             while waiting and waiting[0][0] <= market.at:
                 self._session(desk, waiting.pop(0)[1](self))
         self._session(desk, self.command("end_of_day", market.at))
+        self._flush()
+
+    def _flush(self) -> None:
         write(self.log, self.pending)
+        for topic, values in self.pending.items():
+            self.flushed[topic] += len(values)
+        self.pending.clear()
 
     def head(self, source: str, at: int) -> dict[str, Any]:
         self.seqs[source] += 1
@@ -177,15 +187,18 @@ class Recorder:
         self.emitted_at += 1_000
         value = encode(event, emitted_at=self.emitted_at)
         self.pending[topic].append(value)
-        offset = self.starts[topic] + len(self.pending[topic]) - 1
+        offset = self.starts[topic] + self.flushed[topic] + len(self.pending[topic]) - 1
         return LogRecord(topic, 0, offset, self.emitted_at, b"", value)
 
 
 def write(log: SqliteLog, values: Mapping[str, Sequence[bytes]]) -> None:
     """In a few transactions: a sync to disk for each message would take longer than the day."""
+    writer = log.writer()
     for topic, said in values.items():
-        for at in range(0, len(said), 5_000):
-            log.append(topic, said[at : at + 5_000])
+        for value in said:
+            writer.append(topic, value)
+    writer.flush()
+    writer.close()
 
 
 @dataclass
