@@ -66,6 +66,7 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         return
     console = Console()
     table = Table("limit", "in force", "ceiling", *(["used"] if run else []), "what it bounds")
+    table.columns[0].no_wrap = True
     for row in rows:
         middle = [row["used"]] if run else []
         table.add_row(row["name"], row["text"], row["ceiling"], *middle, row["meaning"])

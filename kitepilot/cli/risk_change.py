@@ -63,14 +63,19 @@ def change(home: Path, chosen: Config, edit: Edit, reason: str, active_from: int
     config = run.config if run else chosen
     by = _person()
     with risk_book.opened(home, config) as connection:
-        profile, lines, overtaken = _store(connection, config, edit, by, reason, active_from)
+        profile, lines, overtaken = store(connection, config, edit, by, reason, active_from)
     taken = tell(run, profile, by, reason) if run and active_from is None else ""
     return Change(profile, lines, overtaken, taken)
 
 
-def _store(
+def store(
     connection: sa.Connection, config: Config, edit: Edit, by: str, reason: str, active_from: int | None
 ) -> tuple[RiskProfile, list[str], list[int]]:
+    """Write the edited profile as a version: it, what it changes, and the waiting versions it overtakes.
+
+    Raises:
+        ConfigError: nothing changed, or the settings cannot be, or allow more than the configuration does.
+    """
     from infra.postgres import risk_profiles
 
     now = session_now(config)

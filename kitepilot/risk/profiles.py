@@ -35,8 +35,8 @@ class Limit:
 
     def value(self, limits: RiskLimits) -> float:
         """In the owner's unit: amounts in rupees."""
-        value = getattr(limits, self.field)
-        return float(value / 100) if self.unit == "rupees" else float(value)
+        value: float = getattr(limits, self.field)
+        return value / 100 if self.unit == "rupees" else value
 
     def looser(self, limits: RiskLimits, than: RiskLimits) -> bool:
         mine, ceiling = getattr(limits, self.field), getattr(than, self.field)
@@ -45,8 +45,9 @@ class Limit:
     def text(self, limits: RiskLimits) -> str:
         """As a person writes it."""
         value = self.value(limits)
-        number = f"{value:,.2f}".removesuffix(".00") if self.unit == "rupees" else f"{value:,g}"
-        return number if self.unit == "count" else f"{number} {self.unit}"
+        if self.unit == "rupees":
+            return f"₹{value:,.2f}".removesuffix(".00")
+        return f"{value:,}".removesuffix(".0") + ("" if self.unit == "count" else f" {self.unit}")
 
 
 LIMITS = (

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kitepilot.events import (
+    Alarmed,
     ApprovedIntent,
     Commanded,
     DecisionParameters,
@@ -19,6 +20,7 @@ from kitepilot.events import (
     Marked,
     OrderStatus,
     OrderUpdated,
+    ProfileActivated,
     RiskLimits,
     RiskProfile,
     RunStarted,
@@ -298,6 +300,35 @@ class Desk:
                 command=command,
                 argument=argument,
                 by="owner",
+            )
+        )
+
+    def activate(self, version: int, command_id: str = "", **limits: Any) -> list[Decided]:
+        """The owner's next version: what is in force with these limits changed."""
+        head, present = self.head("cli-risk"), self.desk.profile
+        changed = msgspec.structs.replace(
+            present, version=version, limits=msgspec.structs.replace(present.limits, **limits)
+        )
+        return self.say(
+            ProfileActivated(
+                **head,
+                command_id=command_id or f"p{head['seq']}",
+                profile=changed,
+                by="owner",
+                reason="thin market",
+            )
+        )
+
+    def alarm(self, kind: str, *, halts: bool = False, state: str = "") -> list[Decided]:
+        return self.say(
+            Alarmed(
+                **self.head("gateway.findings"),
+                run_id=RUN,
+                kind=kind,
+                subject="orders",
+                detail="said by a test",
+                halts=halts,
+                state=state,
             )
         )
 
