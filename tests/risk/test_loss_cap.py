@@ -175,7 +175,7 @@ def test_a_day_whose_prices_move_at_most_one_protection_a_second_ends_within_the
     """Exits fill at the worst price they allow, in the second they are sent; entries at their limits.
 
     At some second the owner lowers the cap to little more than leaving would cost: from there on no entry
-    check helps. What was still entering when the cap tripped leaves a second later, one more move away.
+    check helps. What was still entering when the cap tripped fills then, and leaves a second later, one more move away.
     """
     desk, cap = ready(daily_loss_paise=4 * CAP, **WIDE), 4 * CAP
     prices = {"alpha": 100_000.0, "bravo": 50_000.0, "charlie": 20_000.0}
@@ -189,7 +189,7 @@ def test_a_day_whose_prices_move_at_most_one_protection_a_second_ends_within_the
         fill(desk, entries=False)
         for name, bad in wishes:
             desk.signal(wrong if bad else wrong.opposite, TOKENS[name], stop_bps=stop_bps)
-        fill(desk, entries=entries_fill)
+        fill(desk, entries=entries_fill or bool(desk.desk.leaving))
         held = max(held, sum(p.exposure_paise(desk.desk.mark(t)) for t, p in desk.desk.positions.items()))
         if second == tightened_at and not desk.desk.leaving:
             cap = max(closing_loss_paise(desk.desk), 0) + room
