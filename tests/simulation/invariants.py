@@ -52,7 +52,7 @@ class Invariants:
         self._cash = 0
         self._held: Counter[int] = Counter()
         self.limits = day.run_facts.config.risk.limits()
-        self._terms = {each.token: each for each in day.parameters().instruments}
+        self._terms = {each.token: each for each in day.run_facts.told.instruments}
 
     def after_a_step(self) -> None:
         for check in AFTER_A_STEP:

@@ -16,7 +16,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,11 +31,13 @@ from simulated_processes import (
     MemoryFence,
     SimulatedRun,
     config_of,
+    folder,
 )
 from simulated_stores import Effects, MemoryLog, MemoryPostgres
 from simulated_venue import Venue
 from virtual_loop import PROCESS, Process, VirtualLoop
 
+from kitepilot.config import Config
 from kitepilot.events import (
     DecisionParameters,
     Marked,
@@ -44,6 +45,7 @@ from kitepilot.events import (
     encode,
 )
 from kitepilot.market import calendar
+from kitepilot.market.calendar import Session
 from kitepilot.market.instruments import Instrument
 from kitepilot.topics import INTENTS, ORDERS, SESSION
 
@@ -79,9 +81,10 @@ class Day:
             f"VALUES ('{RUN_ID}', 'paper', '{DAY}', 0, '', '', '', '')"
         )
         config = config_of(seed % 3)
-        self.run_facts = SimulatedRun(RUN_ID, Path("/nonexistent/runs") / RUN_ID, config)
         self.plan = simulated_faults.plan(seed, self.session)
         self.feed = SimulatedMarket(seed, self.session, self.plan.windows)
+        told = parameters(self.session, self.feed, config)
+        self.run_facts = SimulatedRun(RUN_ID, folder()[0], config, told)
         self.venue = Venue(seed, self.session, self.feed, self.loop, self.effects)
         self.fence = MemoryFence()
         self.fence.changed = self.loop.changed
@@ -102,23 +105,6 @@ class Day:
         self.step_until = self.session.pre_open_at
 
     # --- the world -----------------------------------------------------------------------------------------
-
-    def parameters(self) -> DecisionParameters:
-        rows = [
-            Instrument(
-                each.token, each.exchange_token, each.tradingsymbol, each.name, each.tick_size_paise, 1,
-                "NSE", "EQ", each.closing_auction,
-            )
-            for each in self.feed.instruments
-        ]  # fmt: skip
-        return DecisionParameters(
-            session_date=DAY.isoformat(),
-            open_at=self.session.open_at,
-            close_at=self.session.close_at,
-            instruments=tuple(calendar.terms(self.session, row) for row in rows),
-            profile=self.run_facts.config.risk.profile(),
-            strategies=STRATEGIES,
-        )
 
     def say(self, what: str, *, count: str = "") -> None:
         """One line of the history as a person reads it."""
@@ -184,7 +170,7 @@ class Day:
         self.checks = Invariants(self)
         started = RunStarted(
             source="runner", seq=0, event_at=calendar.ist_ns(DAY, "08:45"), run_id=RUN_ID, mode="paper",
-            config_hash=self.run_facts.config_hash, parameters=self.parameters(),
+            config_hash=self.run_facts.config_hash, parameters=self.run_facts.told,
         )  # fmt: skip
         self.log.append(SESSION.name, [encode(started)])
         self.decisions.start()
@@ -289,6 +275,25 @@ class _Said(io.StringIO):
         if text.strip():
             self._day.say(text.strip())
         return len(text)
+
+
+def parameters(session: Session, feed: SimulatedMarket, config: Config) -> DecisionParameters:
+    """What the run's `RunStarted` carries."""
+    rows = [
+        Instrument(
+            each.token, each.exchange_token, each.tradingsymbol, each.name, each.tick_size_paise, 1,
+            "NSE", "EQ", each.closing_auction,
+        )
+        for each in feed.instruments
+    ]  # fmt: skip
+    return DecisionParameters(
+        session_date=DAY.isoformat(),
+        open_at=session.open_at,
+        close_at=session.close_at,
+        instruments=tuple(calendar.terms(session, row) for row in rows),
+        profile=config.risk.profile(),
+        strategies=STRATEGIES,
+    )
 
 
 def play(seed: int, *, trace: bool = False) -> Report:

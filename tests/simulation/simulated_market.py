@@ -34,6 +34,17 @@ class Window:
         return self.start <= at < self.end
 
 
+NAMES = ("KPALPHA", "KPBRAVO", "KPCHARLIE", "KPDELTA", "KPECHO")
+
+
+def listed(number: int, close_paise: int) -> FeedInstrument:
+    """The instrument of that number; every other one has a closing auction."""
+    tick = 1 if close_paise < 25_000 else 5 if close_paise <= 100_000 else 10
+    low, high = (close_paise * (10_000 + sign * BAND_BPS) // 10_000 for sign in (-1, 1))
+    name, code = NAMES[number], 1_001 + number
+    return FeedInstrument(code * 256 + 1, code, name, name, tick, 1, close_paise, number % 2 == 0, low, high)
+
+
 class SimulatedMarket:
     """`MarketFeed` of one seed."""
 
@@ -66,13 +77,8 @@ class SimulatedMarket:
         yield self.packets[self.packets["token"] == token], []
 
     def _instrument(self, number: int) -> FeedInstrument:
-        name = ("KPALPHA", "KPBRAVO", "KPCHARLIE", "KPDELTA", "KPECHO")[number]
         close = self._draws.choice((12_000, 50_000, 150_000, 240_000)) + 500 * self._draws.randrange(10)
-        tick = 1 if close < 25_000 else 5 if close <= 100_000 else 10
-        low, high = close * (10_000 - BAND_BPS) // 10_000, close * (10_000 + BAND_BPS) // 10_000
-        auction = number % 2 == 0
-        token = (1_001 + number) * 256 + 1
-        return FeedInstrument(token, 1_001 + number, name, name, tick, 1, close, auction, low, high)
+        return listed(number, close)
 
     def _times(self) -> npt.NDArray[np.int64]:
         session = self._session

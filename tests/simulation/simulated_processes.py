@@ -7,11 +7,15 @@ from asyncio import Event, Task
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from invariants import ViolationError
+from simulated_market import NAMES, listed
 from simulated_stores import MemoryWriter
 from simulated_venue import SimulatedEars, Wire
 from virtual_loop import Process
@@ -22,6 +26,7 @@ from broker_adapter.gateway.main import Gateway
 from broker_adapter.kite import session as kite_session
 from broker_adapter.kite.client import KiteBroker
 from broker_adapter.kite.transport import stock_client
+from broker_adapter.sandbox.instruments_file import instruments_csv
 from flows.connectors.lifecycle import Lifecycle
 from flows.connectors.sink import LogSinkPart
 from flows.connectors.source import LogSourcePart
@@ -29,6 +34,7 @@ from flows.decisions import DecisionLogic
 from infra.fence import Fence, Raised
 from kitepilot import config as configuration
 from kitepilot.config import Config
+from kitepilot.events import DecisionParameters
 from kitepilot.ports import LogError
 from kitepilot.run import Run
 from kitepilot.topics import INTENTS, ORDERS, SESSION
@@ -43,10 +49,15 @@ EXPECTED = (JournalError, LogError, kite_session.SessionError, OSError, ValueErr
 
 @dataclass(frozen=True)
 class SimulatedRun(Run):
-    """A run whose folder is nowhere."""
+    """The one run of a simulated day; `told` is what its `parameters.json` would hold."""
+
+    told: DecisionParameters
 
     def start_offsets(self) -> dict[str, int]:
         return dict.fromkeys((SESSION.name, INTENTS.name, ORDERS.name), 0)
+
+    def parameters(self) -> DecisionParameters:
+        return self.told
 
     def mark_ready(self, process: str) -> None:
         """Nobody waits for it."""
@@ -69,6 +80,17 @@ def config_of(kind: int) -> Config:
             },
         }
     )
+
+
+@lru_cache
+def folder() -> tuple[Path, TemporaryDirectory[str]]:
+    """A run's folder with the instruments file, which is all that is read from it; gone with this process."""
+    holder = TemporaryDirectory(prefix="kitepilot-simulation-")
+    path = Path(holder.name) / "runs" / RUN_ID
+    path.mkdir(parents=True)
+    rows = [listed(number, 100_00) for number in range(len(NAMES))]
+    (path / "instruments.csv").write_bytes(instruments_csv(rows, date(2026, 11, 20), "NSE"))
+    return path, holder
 
 
 class MemoryFence(Fence):
@@ -196,6 +218,7 @@ class GatewayKeeper:
             self.gateway = Gateway(
                 day.run_facts, day.log, journal, broker, changes,
                 findings=findings, ears=ears, fence=day.fence, machine=day.loop,
+                facts=broker if day.seed % 4 == 0 else None,
             )  # fmt: skip
         except EXPECTED as err:
             self._ended_by(err)
