@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kitepilot.config import RiskSection
 from kitepilot.events import Sizing
+from kitepilot.risk import states
 from kitepilot.risk.checks import page as checks
 from kitepilot.risk.sizing import Entry, method_of
 
@@ -75,6 +76,7 @@ def _rupees(key: str, value: int) -> str:
 PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),
+    FOLDER / "trading-state.md": between_marks(states.page),
     DOCS / "how-to" / "sizing.md": between_marks(sizing),
 }
 

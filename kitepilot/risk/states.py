@@ -112,6 +112,15 @@ RULES = (
 )
 
 
+def page() -> str:
+    """The rules as a Markdown table, for the reference."""
+    lines = ["| rule | lowers to | when | what to do |", "|---|---|---|---|"]
+    for each in RULES:
+        lowers = f"{each.lowers_to.value}, and every position leaves" if each.leaves else each.lowers_to.value
+        lines.append(f"| `{each.name}` | {lowers} | {each.watches} | {each.to_do} |")
+    return "\n".join(lines) + "\n"
+
+
 def to_do(rule: str) -> str:
     """What the owner does about a rule that has acted; "" for a name that is none."""
     return next((each.to_do for each in RULES if each.name == rule), "")
