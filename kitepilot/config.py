@@ -58,7 +58,9 @@ class SessionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The synthetic market, or a recorded one when `feed` names a file or folder of Parquet ticks.
 
-    `symbols` are what is watched and traded live; empty means every NSE stock that has futures.
+    `symbols` are what is watched and traded live; empty means every NSE stock that has futures. `sectors`
+    names a CSV file with the columns symbol and sector that has every stock which is traded; without one the
+    synthetic market has sectors of its own, elsewhere `risk.sector_exposure_rupees` bounds each stock alone.
     """
 
     feed: str = ""
@@ -66,6 +68,7 @@ class MarketSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     instruments: int = 50
     updates_per_s: float = 1.5
     symbols: list[str] = msgspec.field(default_factory=list)
+    sectors: str = ""
 
 
 class KernelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -214,6 +214,18 @@ def _print_status(found: dict[str, Any]) -> None:
 
 
 @app.command()
+def acknowledge() -> None:
+    """Live, once a session: you have looked at limits, funds and positions, and orders may go out.
+
+    Before it every entry is refused with `owner_acknowledgement`; exits never wait for it. Paper needs none.
+    """
+    from kitepilot.cli.acknowledge import acknowledge as say
+
+    with clear_errors():
+        Console().print(say(home()), highlight=False)
+
+
+@app.command()
 def logs(
     process: Annotated[str, typer.Argument(help="Which process; all of them without one.")] = "",
     lines: Annotated[int, typer.Option("-n", help="How many last lines of each.")] = 20,

@@ -19,8 +19,8 @@ from sqlalchemy import create_engine, text
 from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
+from kitepilot.cli import instrument_facts, risk_book
 from kitepilot.cli import processes as table
-from kitepilot.cli import risk_book
 from kitepilot.cli.code import write_code
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
@@ -196,6 +196,7 @@ def plan(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
         ConfigError: see `risk_book.applied`.
     """
     opens_at = time.time_ns() if run.config.mode == "live" else announced_at(run.config.session.date)
+    instrument_facts.keep(run, instrument_facts.gather(run))
     parameters = risk_book.applied(run, decision_parameters(run, auction), opens_at)
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
     return parameters
@@ -207,7 +208,7 @@ def announced_at(session_date: str) -> int:
 
 
 def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
-    """Instruments with their dated cutoffs, and limits and sizing as configured.
+    """Instruments with their dated cutoffs and the facts kept of them, and limits and sizing as configured.
 
     `auction`: tokens of the stocks with a closing auction.
     """
@@ -215,8 +216,9 @@ def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParamete
     listed = parse_instruments((run.folder / "instruments.csv").read_bytes())
     watched = tuple(i for i in listed if i.tradable or i.segment == INDICES)
     leaving = leaving_times(run.config, session, {i.tradingsymbol for i in watched})
+    facts = instrument_facts.kept(run)
     terms = tuple(
-        calendar.terms(session, instrument, leaving.get(instrument.tradingsymbol))
+        facts.of(calendar.terms(session, instrument, leaving.get(instrument.tradingsymbol)))
         for instrument in with_closing_auction(watched, auction)
     )
     return e.DecisionParameters(

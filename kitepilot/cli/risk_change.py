@@ -122,7 +122,7 @@ def tell(run: Run, profile: RiskProfile, by: str, reason: str) -> str:
             reason=reason,
         )
         log.append(SESSION.name, [e.encode(said, emitted_at=now)])
-        answer = _answer(log, since, run.run_id, f"risk profile {profile.version} ")
+        answer = heard(log, since, run.run_id, f"risk profile {profile.version} ")
     finally:
         log.close()
     if not answer:
@@ -135,8 +135,8 @@ def tell(run: Run, profile: RiskProfile, by: str, reason: str) -> str:
     return answer
 
 
-def _answer(log: EventLog, since: int, run_id: str, beginning: str) -> str:
-    """What the fold wrote down about this version; "" when it stays silent."""
+def heard(log: EventLog, since: int, run_id: str, beginning: str) -> str:
+    """What the run's fold wrote down that begins so; "" when it stays silent for `TAKEN_WITHIN_S`."""
     reader = log.reader({(DECISIONS.name, 0): since})
     deadline = time.monotonic() + TAKEN_WITHIN_S
     try:

@@ -35,6 +35,8 @@ class FeedInstrument(NamedTuple):
     lower_circuit_paise: int
     upper_circuit_paise: int
     segment: Literal["NSE", "INDICES"] = "NSE"
+    sector: str = ""
+    average_volume: int = 0  # shares of a usual day; 0: not known
 
 
 class Slice(NamedTuple):

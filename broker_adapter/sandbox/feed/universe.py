@@ -29,6 +29,7 @@ _TRADES = (
     "TYRES", "CABLES", "SHIPS", "TOOLS", "MINES", "SEEDS", "LOGIS", "HOTELS", "TELE", "GAS", "AGRO",
     "FIN", "INSURE", "RETAIL", "DAIRY", "SALT", "WATER", "SOLAR", "WIND", "LABS",
 )
+_SECTORS = ("BANKS", "IT", "AUTO", "PHARMA", "METALS", "ENERGY", "CONSUMER", "CEMENT")
 # fmt: on
 #: Share of the cast in each price band (rupees, low and high), over all six tick sizes.
 _BANDS = (
@@ -78,15 +79,18 @@ def make_cast(seed: int, session: date, count: int) -> Cast:
     spread = 0.8 + 1.5 * rank + 0.4 * rng.random(MAX_INSTRUMENTS)[:count]
     walk = generator(seed, 2, session.toordinal()).normal(0.0, 0.03, MAX_INSTRUMENTS)[:count]
     closes = np.maximum(np.rint(base * (1.0 + np.clip(walk, -0.2, 0.2)) * 100.0), 1_000).astype(np.int64)
+    turnover = np.where(quiet, 0.02, 1.0) * 3e9 * 100.0 * 10.0 ** (-1.3 * rank)
     instruments = tuple(
-        _instrument(k, int(exchange_tokens[k]), int(closes[k]), bool(auction[k]), session)
+        _instrument(k, int(exchange_tokens[k]), int(closes[k]), bool(auction[k]), session)._replace(
+            sector=_SECTORS[k % len(_SECTORS)], average_volume=int(turnover[k] // closes[k])
+        )
         for k in range(count)
     )
     return Cast(
         instruments=instruments,
         sigma=(3.4 + 2.0 * rng.random(MAX_INSTRUMENTS)[:count]) * 1e-4 / np.sqrt(60.0),
         beta=0.6 + 0.8 * rng.random(MAX_INSTRUMENTS)[:count],
-        turnover_paise=np.where(quiet, 0.02, 1.0) * 3e9 * 100.0 * 10.0 ** (-1.3 * rank),
+        turnover_paise=turnover,
         activity=np.where(quiet, 0.06, 1.15 - 0.5 * rank),
         spread_bps=np.where(quiet, spread * 4.0, spread),
         touch_paise=np.where(quiet, 0.2, 1.0) * 100.0 * 420_000.0 * 10.0 ** (-0.8 * rank),
