@@ -22,6 +22,7 @@ from broker_adapter.kite.client import BrokerReadError, KiteBroker
 from broker_adapter.kite.clock import SECOND_NS
 from broker_adapter.kite.limits import EntryShares, RateLimits
 from infra.postgres import book
+from kitepilot.cli import instrument_facts
 from kitepilot.events import BandsMarked, ClockMeasured, FundsMarked
 from kitepilot.ports import BandReport, FundsReport
 from kitepilot.topics import SESSION
@@ -163,6 +164,10 @@ async def test_a_gateway_tells_the_sandboxes_facts_in_one_numbering_with_its_fin
             await asyncio.wait_for(serving, 60)
         journal.close()
     assert told(FundsMarked)[0].available_paise > 0
+    facts = instrument_facts.gather(floor.run)
+    symbols = {instrument.tradingsymbol for instrument in floor.instruments}
+    assert set(facts.margin_bps) == symbols and set(facts.margin_bps.values()) <= {0, 2_000, 2_500, 4_000}
+    assert symbols <= set(facts.average_volume) and symbols <= set(facts.sector)
     bands = told(BandsMarked)[0]
     assert set(bands.tokens) == {instrument.token for instrument in floor.instruments}
     assert all(low < high for low, high in zip(bands.lower_paise, bands.upper_paise, strict=True))
