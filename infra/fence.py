@@ -126,14 +126,14 @@ def granted(folder: Path) -> None:
 def _create(path: Path, content: bytes) -> None:
     """Write beside and link into place: the name never stands for half a file. Raises FileExistsError."""
     fresh = path.with_suffix(f".{os.getpid()}.new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.link(fresh, path)
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)
     _settle(path.parent)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from broker_adapter.watchdog.reserve import Reserve
 from kitepilot.events import ApprovedIntent
 
 FILE = "watchdog.jsonl"
@@ -53,7 +54,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Journal:
     """The file of one run. Raises OSError when a line cannot be made durable: then nothing may be sent."""
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    def __init__(self, folder: Path, run_id: str, reserve: Reserve | None = None) -> None:
+        self._reserve = reserve or Reserve(folder)
         self.path = folder / FILE
         self._run_id = run_id
         self.earlier = read(self.path)
@@ -117,9 +119,12 @@ class Journal:
 
     def _append(self, line: Line) -> None:
         self._file.write(msgspec.json.encode(line) + b"\n")
+        self._reserve.write(self._settle)
+        self._seq += 1
+
+    def _settle(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._seq += 1
 
 
 def read(path: Path) -> list[Line]:

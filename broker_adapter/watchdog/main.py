@@ -24,6 +24,7 @@ from broker_adapter.kite.wire import ClockSaid, read_text
 from broker_adapter.watchdog.journal import Journal
 from broker_adapter.watchdog.liquidator import UNREADABLE, Liquidator
 from broker_adapter.watchdog.mirror import Mirror
+from broker_adapter.watchdog.reserve import Reserve
 from broker_adapter.watchdog.words import DecisionsEar, Words
 from infra.fence import Fence, Raised, asked, granted
 from kitepilot.ports import Broker
@@ -66,7 +67,8 @@ class Watchdog:
         )
         self.clock: VenueClock | WallClock = VenueClock() if config.mode == "paper" else WallClock()
         self.fence = Fence(run.folder)
-        self.journal = Journal(run.folder, run.run_id)
+        self._reserve = Reserve(run.folder)
+        self.journal = Journal(run.folder, run.run_id, self._reserve)
         self._mirror = Mirror(run, self.journal.path)
         self._ear = ear or DecisionsEar(run)
         self._words = Words(self.fence, self._ear)
@@ -158,7 +160,8 @@ class Watchdog:
 
     def _raise(self, reason: str, by: str) -> None:
         """The fence first, then the wish that asked for it, then the record."""
-        raised = self.fence.up(Raised(at=time.time_ns(), reason=reason, by=by))
+        wanted = Raised(at=time.time_ns(), reason=reason, by=by)
+        raised = self._reserve.write(lambda: self.fence.up(wanted))
         granted(self._run.folder)
         self.journal.write("fence", time.time_ns(), self.clock.now(), raised.reason)
         sys.stderr.write(f"watchdog: flattening: {raised.reason}\n")

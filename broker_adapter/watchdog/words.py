@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from infra.eventlog import open_log
 from infra.fence import Fence
 from kitepilot.events import UndecodableError, decode
-from kitepilot.ports import EventLog, LogError
+from kitepilot.ports import EventLog, LogError, LogRecord
 from kitepilot.risk.deadman import Word
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS
@@ -86,7 +86,7 @@ class DecisionsEar:
                     records = reader.poll(BATCH)
                     self.trouble = ""
                     if records:
-                        self._take(records[-1].offset, records[-1].value)
+                        self._take(records)
                     else:
                         self._stop.wait(LOOK_S)
             finally:
@@ -94,11 +94,13 @@ class DecisionsEar:
         finally:
             log.close()
 
-    def _take(self, offset: int, value: bytes) -> None:
-        said_at = self.heard[1] if self.heard else 0
-        with contextlib.suppress(UndecodableError):  # somebody speaks; what it was is the archive's business
-            said_at = max(said_at, decode(value).event_at)
-        self.heard = (offset, said_at)
+    def _take(self, records: Sequence[LogRecord]) -> None:
+        """The newest that can be read; what cannot is the archive's business."""
+        before = self.heard[1] if self.heard else 0
+        for record in reversed(records):
+            with contextlib.suppress(UndecodableError):
+                self.heard = (record.offset, max(before, decode(record.value).event_at))
+                return
 
 
 class Words:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from infra.fence import Fence
 from kitepilot import config as configuration
 from kitepilot.cli import live, opening
 from kitepilot.cli import processes as table
@@ -145,7 +146,7 @@ def describe(home: Path) -> dict[str, Any]:
     """Processes, account and feed for a person or a script."""
     supervisor = Supervisor(home)
     if not supervisor.alive():
-        return {"running": False, "processes": [], "account": {}, "feed": {}}
+        return {"running": False, "processes": [], "account": {}, "feed": {}, "fence": ""}
     folder = supervisor.run_folder()
     states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
     return {
@@ -153,8 +154,15 @@ def describe(home: Path) -> dict[str, Any]:
         "run_id": folder.name if folder else "",
         "processes": states,
         "account": _account(folder),
+        "fence": _fence(folder),
         "feed": feed_state(folder, time.time_ns()) if folder else {},
     }
+
+
+def _fence(folder: Path | None) -> str:
+    """Why the watchdog alone trades; "" while it does not."""
+    raised = Fence(folder).raised() if folder else None
+    return f"raised by the {raised.by}: {raised.reason}; `kitepilot resume` lowers it" if raised else ""
 
 
 def _account(folder: Path | None) -> dict[str, Any]:

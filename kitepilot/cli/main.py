@@ -203,6 +203,8 @@ def _print_status(found: dict[str, Any]) -> None:
             p["name"], f"[{colour}]{p['state'].lower()}[/]", str(p["pid"]), f"{p['uptime_s']} s", p["does"]
         )
     console.print(table)
+    if found["fence"]:
+        console.print(f"fence: {found['fence']}", highlight=False, style="red")
     console.print(f"feed: {feed_line(found['feed'])}", highlight=False)
     for line in state_lines(found["account"]):
         console.print(line, highlight=False, markup=False)

@@ -94,6 +94,7 @@ class House:
                 "broker.admin_url": self.admin_url,
                 "storage.clickhouse_url": f"http://127.0.0.1:{clickhouse}",
                 "api.port": api,
+                "watchdog.silence_s": 120.0,  # a restart takes long on a busy machine
                 **self.changes,
             },
         )
