@@ -64,7 +64,8 @@ class EntryCheck:
     limit: str  # a name in `RiskLimits`, or words
 
     def __call__(self, proposal: Proposal, state: DeskState) -> Check:
-        return compared(code=self.code, **self.compare(proposal, state, state.limits)._asdict())
+        passed, observed, limit = self.compare(proposal, state, state.limits)
+        return compared(code=self.code, passed=passed, observed=observed, limit=limit)
 
 
 def check(code: Denial, limit: str) -> Callable[[Compare], EntryCheck]:
