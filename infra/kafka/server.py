@@ -27,6 +27,7 @@ STOP_TIMEOUT_S = 30.0
 _CLUSTER_ID = "a2l0ZXBpbG90LWthZmthMA"  # 16 bytes in base64: one node, one cluster, always the same
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _PR_SET_PDEATHSIG = 1
+_STDERR = 2
 
 
 class KafkaServer:
@@ -54,7 +55,11 @@ class KafkaServer:
         if not (self._folder / "data" / "meta.properties").exists():
             self._format(java, properties)
         command = [*self._java(java, HEAP), "kafka.Kafka", str(properties)]
-        self._process = subprocess.Popen(command, preexec_fn=_die_with_parent)  # noqa: PLW1509 - no threads yet
+        self._process = subprocess.Popen(
+            command,
+            stdout=_STDERR,  # a command's standard output is its answer, and may be JSON
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
+        )
         self._await_answer()
 
     @property
