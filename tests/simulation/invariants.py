@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 #: By how much of the gross exposure a loss may pass the cap: between two prices the market may jump by 1.5 %
 #: (`MOST_GAP_BPS`), and a position may be shut in by a halt or a broken line for some minutes meanwhile.
 SLIPPAGE_BPS = 500
+#: Hours of 20 November 2026 in ns UTC, written down and not asked of the calendar: 09:15, 14:45, 15:00 and
+#: 15:08 in India.
+OPEN_AT, CUTOFF_AT, SQUARE_OFF_AT, ALARM_AT = (
+    1_795_132_800 * S + (hours * 60 + minutes) * 60 * S
+    for hours, minutes in ((3, 45), (9, 15), (9, 30), (9, 38))
+)
 FORGIVEN_S = 2.0  # machine seconds after a start in which a 429 may come
 EXIT_WITHIN_S = 130  # a position that has to leave is asked out again within so long (the ladder waits 15)
 
@@ -121,7 +127,7 @@ def entries_only_where_they_may_be(it: Invariants) -> str:
         if not verdict.approved or facts is None:
             continue
         name = f"entry {verdict.intent_id} on {verdict.tradingsymbol}"
-        if facts.now >= it._terms[verdict.token].entry_cutoff_at or facts.now < it.day.session.open_at:
+        if not OPEN_AT <= facts.now < CUTOFF_AT:
             return f"{name} outside the hours, at {calendar.to_ist(facts.now):%H:%M:%S}"
         if facts.closed_by:
             return f"{name} after the owner's {facts.closed_by}"
@@ -148,7 +154,12 @@ def the_brokers_limits_are_kept(it: Invariants) -> str:
 
 
 def the_loss_stays_within_its_cap(it: Invariants) -> str:
-    """Of our own trades, at the exchange's last prices; plus the stated slippage."""
+    """Of our own trades, at the exchange's last prices; plus the stated slippage.
+
+    Not asked once the owner has traded by hand: he may have closed shares of ours.
+    """
+    if it.day.history.foreign_fills:
+        return ""
     most = it.limits.daily_loss_paise + it.limits.gross_exposure_paise * SLIPPAGE_BPS // 10_000
     book, market = it.day.venue.exchange.book, it.day.venue.exchange.market
     for trade in book.trades[it._trades_seen :]:
@@ -166,7 +177,7 @@ def positions_are_asked_out(it: Invariants) -> str:
     history, now = it.day.history, it.day.history.now
     for token, quantity in history.positions.items():
         terms = it._terms[token]
-        due = now >= terms.square_off_at or history._closed_by == "flatten"
+        due = now >= SQUARE_OFF_AT or history._closed_by == "flatten"
         foreign = any(fill.token == token for fill in history.foreign_fills)
         if not quantity or not due or now >= terms.continuous_close_at or foreign:
             it._due_since.pop(token, None)
@@ -300,7 +311,7 @@ def flat_by_the_cutoff(it: Invariants) -> str:
 
     Where the owner traded by hand as well, the two are one position there: what is ours is the fold's word.
     """
-    late, held = it.day.session.alarm_at, Counter[int]()
+    held = Counter[int]()
     book = it.day.venue.exchange.book
     mixed = {fill.token for fill in it.day.history.foreign_fills if not fill.by_broker}
     for trade in book.trades:
@@ -308,7 +319,7 @@ def flat_by_the_cutoff(it: Invariants) -> str:
         if order.by_broker and trade.token not in mixed:
             return f"the broker closed {trade.quantity} of {trade.tradingsymbol}"
         if parse_tag(order.request.tag):
-            if trade.traded_at > late:
+            if trade.traded_at > ALARM_AT:
                 return f"{trade.tradingsymbol} still traded at {calendar.to_ist(trade.traded_at):%H:%M:%S}"
             held[trade.token] += trade.quantity if trade.buy else -trade.quantity
     left = [token for token, quantity in held.items() if quantity and token not in mixed]

@@ -65,18 +65,18 @@ class SimulatedRun(Run):
 
 @lru_cache
 def config_of(kind: int) -> Config:
-    """Small limits, so that they are met; three kinds of account."""
+    """Small limits, so that they are met; four kinds of account, the last with many slices."""
     return configuration.build(
         {
-            "broker": {"slice_value_rupees": (20_000, 500_000, 6_000)[kind], "orders_per_second": 8},
+            "broker": {"slice_value_rupees": (20_000, 500_000, 6_000, 1_700)[kind], "orders_per_second": 8},
             "risk": {
-                "daily_loss_rupees": (1_500, 25_000, 600)[kind],
+                "daily_loss_rupees": (1_500, 25_000, 600, 5_000)[kind],
                 "drawdown_rupees": 25_000,
-                "trade_notional_rupees": (30_000, 45_000, 30_000)[kind],
+                "trade_notional_rupees": (30_000, 45_000, 30_000, 30_000)[kind],
                 "order_value_rupees": 50_000,
                 "instrument_exposure_rupees": 60_000,
-                "gross_exposure_rupees": (150_000, 200_000, 90_000)[kind],
-                "open_positions": (4, 5, 3)[kind],
+                "gross_exposure_rupees": (150_000, 200_000, 90_000, 90_000)[kind],
+                "open_positions": (4, 5, 3, 3)[kind],
             },
         }
     )

@@ -239,6 +239,8 @@ class Venue:
                 self.limiter.admit_placement()
             else:
                 self.limiter.admit("quote" if path.startswith("/quote") else scope)  # type: ignore[arg-type]
+            window = self.limiter._windows["order"]
+            self.hits["seconds with ten orders"] += scope == "order" and window.used == 10
         except KiteError:
             self.over_limit.append((self.loop.now, f"{method} {path}"))
             raise
