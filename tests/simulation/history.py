@@ -125,7 +125,7 @@ class History:
                 self.last.update(zip(event.tokens, event.last_paise, strict=True))
             case SignalRaised():
                 now = max(self.now, event.event_at)
-                # what the owner traded by hand may have closed shares of ours: whose loss it is, is the fold's word
+                # what the owner trades by hand may close shares of ours: whose loss it is, the fold says
                 loss = 0 if self.foreign_fills else self.loss_paise
                 self.facts[event.signal_id] = Facts(
                     now, self._closed_by, self.unknown(), loss, self._feed_up, offset
