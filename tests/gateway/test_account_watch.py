@@ -150,5 +150,6 @@ async def test_a_broker_that_does_not_answer_is_an_alarm_and_the_gateway_goes_on
         floor.send(intent)
         await until(ended(floor, intent))
     alarm = next(e for e in told(floor, Alarmed) if e.kind == "breaker")
+    assert alarm.state == "open"
     assert (alarm.subject, alarm.halts) == ("kite.reads", False)
     assert alarm.detail == "closed to open: nobody answers"
