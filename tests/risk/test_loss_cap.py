@@ -175,7 +175,8 @@ def test_a_day_whose_prices_move_at_most_one_protection_a_second_ends_within_the
     """Exits fill at the worst price they allow, in the second they are sent; entries at their limits.
 
     At some second the owner lowers the cap to little more than leaving would cost: from there on no entry
-    check helps. What was still entering when the cap tripped fills then, and leaves a second later, one more move away.
+    check helps. What was still entering when the cap tripped fills then, and leaves a second later, one more
+    move away.
     """
     desk, cap = ready(daily_loss_paise=4 * CAP, **WIDE), 4 * CAP
     prices = {"alpha": 100_000.0, "bravo": 50_000.0, "charlie": 20_000.0}
