@@ -13,6 +13,7 @@ failures = [
         ("orders without an intent", result["unlinked_orders"]),
         ("no orders at all", not result["orders"]),
         ("no fills at all", not result["fills"]),
+        ("an audit that was not sealed and verified", not result["audit"]["verified"]),
     )
     if bad
 ]

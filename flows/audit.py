@@ -19,7 +19,7 @@ from types import FrameType
 import msgspec
 import psycopg
 
-from infra.audit.acts import acts_log, home_identity
+from infra.audit.acts import acts_log, log_names
 from infra.audit.trail import Place, Source, Trail, TrailError
 from infra.eventlog import open_log
 from infra.postgres.embedded import PostgresError, database_url
@@ -50,13 +50,13 @@ class Followed:
 
 def acts_of(home: Path) -> Followed:
     """What the command line did, of no run in particular."""
-    return Followed(f"{home_identity(home)}/acts", acts_log(home), {ACTS.name: 0}, "")
+    return Followed(log_names(home, "")[1], acts_log(home), {ACTS.name: 0}, "")
 
 
 def topics_of(run: Run) -> Followed:
     """The topics of a run that are read."""
     starts = run.start_offsets()
-    name = f"{home_identity(run.home)}/{run.config.log.kind}"
+    name, _ = log_names(run.home, run.config.log.kind)
     begin = {topic.name: starts[topic.name] for topic in entries.FOLLOWED}
     return Followed(name, open_log(run), begin, run.run_id, run.config_hash)
 

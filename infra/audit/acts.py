@@ -59,6 +59,12 @@ def who() -> str:
         return f"uid {os.getuid()}"
 
 
+def log_names(home: Path, kind: str) -> tuple[str, str]:
+    """What the audit calls the event log of this home, and its log of acts."""
+    identity = home_identity(home)
+    return f"{identity}/{kind}", f"{identity}/{ACTS.name}"
+
+
 def home_identity(home: Path) -> str:
     """Sixteen hex digits, drawn once for a home: its logs keep their name if the folder is moved."""
     path = home / "log" / IDENTITY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from infra.audit.trail import COLUMNS, connect
+from infra.audit.trail import COLUMNS, Place, connect, positions
 from kitepilot.audit.records import GENESIS, Head, Record
 from kitepilot.audit.seals import Seal
 
@@ -62,9 +62,16 @@ class AuditBook:
         row = self._one("SELECT hash FROM audit WHERE seq = %s", seq - 1)
         return Head(seq - 1, bytes(row[0]) if row else GENESIS)
 
-    def extent(self) -> Extent:
-        row = self._one("SELECT count(*), coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit")
-        return Extent(*row) if row else Extent(0, 0, 0)
+    def last_seq(self) -> int:
+        """The number of the last record, 0 for none; in a whole chain that is how many there are."""
+        row = self._one("SELECT coalesce(max(seq), 0) FROM audit")
+        return int(row[0]) if row else 0
+
+    def next_offsets(self, logs: Sequence[str]) -> dict[Place, int]:
+        """What will be read next of each topic of these logs."""
+        with self._connection.transaction():
+            found = positions(self._connection, logs)
+        return {place: stream.next_offset for place, stream in found.items()}
 
     def extent_of(self, run_id: str) -> Extent:
         query = "SELECT count(*), coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit WHERE run_id = %s"

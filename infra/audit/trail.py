@@ -67,7 +67,7 @@ class Trail:
     def positions(self, logs: Sequence[str]) -> dict[Place, Stream]:
         """How far each topic of these logs was read, by place."""
         with self._connection.transaction():
-            return self._positions(logs)
+            return positions(self._connection, logs)
 
     def last_of(self, run_id: str) -> dict[Source, int]:
         """The last number taken from each source of a run."""
@@ -138,7 +138,7 @@ class Trail:
         return Head(*row) if row else Head()
 
     def _require_unmoved(self, expected: Mapping[Place, Stream | None]) -> None:
-        found = self._positions(sorted({log for log, _ in expected}))
+        found = positions(self._connection, sorted({log for log, _ in expected}))
         for place, before in expected.items():
             now = found.get(place)
             if now != before:
@@ -160,9 +160,11 @@ class Trail:
                 head = Head(record.seq, record.hash)
         return head
 
-    def _positions(self, logs: Sequence[str]) -> dict[Place, Stream]:
-        rows = self._connection.execute(_STREAMS, (list(logs),)).fetchall()
-        return {(row[0], row[1]): _stream(row) for row in rows}
+
+def positions(connection: psycopg.Connection[Any], logs: Sequence[str]) -> dict[Place, Stream]:
+    """How far each topic of these logs was read, within the transaction that is open."""
+    rows = connection.execute(_STREAMS, (list(logs),)).fetchall()
+    return {(row[0], row[1]): _stream(row) for row in rows}
 
 
 def connect(url: str, within_s: float = CONNECT_TIMEOUT_S) -> psycopg.Connection[Any]:

@@ -125,28 +125,30 @@ def take_down(home: Path, *, leave_positions: bool = False) -> TakenDown:
     supervisor = Supervisor(home)
     if not supervisor.alive():
         return TakenDown(False)
-    run = _opened_live(supervisor.run_folder())
+    run = _opened(supervisor.run_folder())
+    from kitepilot.cli.closing import close_day, close_paper
+
+    if run is not None and run.config.mode == "live":
+        return TakenDown(True, close_day(run, supervisor, leave_positions=leave_positions))
     if run is None:
         supervisor.shutdown()
-        return TakenDown(True)
-    from kitepilot.cli.closing import close_day
+    else:
+        close_paper(run, supervisor)
+    return TakenDown(True)
 
-    return TakenDown(True, close_day(run, supervisor, leave_positions=leave_positions))
 
-
-def _opened_live(folder: Path | None) -> Run | None:
-    """The run in `folder`, if it trades live and was announced: there may be something to flatten."""
+def _opened(folder: Path | None) -> Run | None:
+    """The run in `folder`, if it was announced: there is something to conclude, live to flatten."""
     if folder is None or not (folder / "parameters.json").exists():
         return None
-    run = Run(folder.name, folder, configuration.load(folder / "config.yaml"))
-    return run if run.config.mode == "live" else None
+    return Run(folder.name, folder, configuration.load(folder / "config.yaml"))
 
 
 def describe(home: Path) -> dict[str, Any]:
     """Processes, account and feed for a person or a script."""
     supervisor = Supervisor(home)
     if not supervisor.alive():
-        return {"running": False, "processes": [], "account": {}, "feed": {}, "fence": ""}
+        return {"running": False, "processes": [], "account": {}, "feed": {}, "fence": "", "audit": {}}
     folder = supervisor.run_folder()
     states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
     return {
@@ -156,6 +158,7 @@ def describe(home: Path) -> dict[str, Any]:
         "account": _account(folder),
         "fence": _fence(folder),
         "feed": feed_state(folder, time.time_ns()) if folder else {},
+        "audit": _audit(folder),
     }
 
 
@@ -163,6 +166,21 @@ def _fence(folder: Path | None) -> str:
     """Why the watchdog alone trades; "" while it does not."""
     raised = Fence(folder).raised() if folder else None
     return f"raised by the {raised.by}: {raised.reason}; `kitepilot resume` lowers it" if raised else ""
+
+
+def _audit(folder: Path | None) -> dict[str, Any]:
+    """How far the audit is, once the run has begun on the topics."""
+    if folder is None or not (folder / "start_offsets.json").exists():
+        return {}
+    from infra.eventlog import open_log
+    from kitepilot.cli.sealing import audit_state
+
+    run = Run(folder.name, folder, configuration.load(folder / "config.yaml"))
+    log = open_log(run)
+    try:
+        return audit_state(run, log)
+    finally:
+        log.close()
 
 
 def _account(folder: Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from broker_adapter.kite.client import KiteBroker
-from kitepilot.cli import outcome, reconcile
+from kitepilot.cli import outcome, reconcile, sealing
 from kitepilot.cli.flatten import flatten, status_of
 from kitepilot.cli.paper import ARCHIVE_WITHIN_S, PRODUCERS
 from kitepilot.cli.supervise import SupervisionError, Supervisor
@@ -43,6 +43,19 @@ def close_day(run: Run, supervisor: Supervisor, *, leave_positions: bool) -> dic
             say("stopping everything")
             supervisor.shutdown()
     finally:
+        log.close()
+
+
+def close_paper(run: Run, supervisor: Supervisor) -> None:
+    """Stop a paper run that is not followed to its end: its audit is sealed while the stores still run."""
+    from infra.eventlog import open_log
+
+    say, log = speaker(stderr_console()), open_log(run)
+    try:
+        supervisor.stop_processes(PRODUCERS)
+        say(f"audit: {sealing.seal_stopped(run, log)['line']}")
+    finally:
+        supervisor.shutdown()
         log.close()
 
 

@@ -18,7 +18,9 @@ from broker_adapter.kite import login as page
 from broker_adapter.kite import session as sessions
 from broker_adapter.kite.session import KEYRING, Session, SessionError
 from infra import key_urls
+from infra.audit.acts import record_act
 from infra.key_urls import NoSecretError, SecretError
+from kitepilot.audit.acts import LOGGED_IN, LOGGED_OUT, LOGIN_FAILED
 from kitepilot.config import Config
 from kitepilot.market import calendar
 
@@ -70,11 +72,13 @@ def log_in(config: Config, home: Path, way: Way, say: Say) -> Held:
         session = sessions.exchange(http, broker.api_key, token, secret)
         if broker.user_id and session.user_id != broker.user_id:
             sessions.end(http, session)
+            record_act(home, LOGIN_FAILED, session.user_id, why=f"broker.user_id is {broker.user_id}")
             raise SessionError(
                 f"{session.user_id} logged in, but broker.user_id is {broker.user_id}: nothing was kept"
             )
     session = msgspec.structs.replace(session, logged_in_at=time.time_ns(), rest_url=broker.rest_url)
     sessions.hold(home, config, session)
+    record_act(home, LOGGED_IN, session.user_id, broker=broker.rest_url, api_key=broker.api_key)
     if way.remember:
         key_urls.write(secret_place(config), secret)
     return _shown(session)
@@ -93,6 +97,7 @@ def log_out(config: Config, home: Path) -> str:
             f"forgotten; nothing to end at the broker ({err})" if sessions.forget(home) else "not logged in"
         )
     sessions.forget(home)
+    record_act(home, LOGGED_OUT, session.user_id, broker=session.rest_url)
     with sessions.connection(config.broker) as http:
         sessions.end(http, session)
     return f"{session.user_id} is logged out"

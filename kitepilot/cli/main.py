@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import afterwards, morning, panic, replay, risk, sandbox
+from kitepilot.cli import afterwards, audit, morning, panic, replay, risk, sandbox
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -191,6 +191,7 @@ def status(as_json: JsonOption = False) -> None:
 def _print_status(found: dict[str, Any]) -> None:
     from kitepilot.cli.background import BROKER_KEYS, STATE_KEYS, broker_lines, state_lines
     from kitepilot.cli.feed import feed_line
+    from kitepilot.cli.sealing import audit_line
 
     console = Console()
     if not found["running"]:
@@ -208,6 +209,7 @@ def _print_status(found: dict[str, Any]) -> None:
     console.print(f"feed: {feed_line(found['feed'])}", highlight=False)
     for line in state_lines(found["account"]):
         console.print(line, highlight=False, markup=False)
+    console.print(f"audit: {audit_line(found['audit'])}", highlight=False)
     for key, value in found["account"].items():
         if key not in BROKER_KEYS and key not in STATE_KEYS:
             console.print(f"{key}: {value}", highlight=False)
@@ -288,6 +290,7 @@ morning.add_to(app)
 panic.add_to(app)
 replay.add_to(app)
 afterwards.add_to(app)
+audit.add_to(app)
 
 
 @app.command("config")

@@ -16,9 +16,11 @@ import httpx
 import msgspec
 from sqlalchemy import create_engine, text
 
+from infra.audit.acts import record_act
 from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
+from kitepilot.audit.acts import CONFIGURED, LOGGED_IN
 from kitepilot.cli import instrument_facts, risk_book
 from kitepilot.cli import processes as table
 from kitepilot.cli.code import write_code
@@ -52,9 +54,23 @@ def create_run(config: Config, home: Path) -> Run:
         run.folder.mkdir()
         (run.folder / "config.yaml").write_text(configuration.dump(config))
         write_code(run.folder)
+        _record_configuration(run)
     except OSError as err:
         raise ConfigError(f"cannot create the run's folder under {folder}: {err.strerror}") from err
     return run
+
+
+def _record_configuration(run: Run) -> None:
+    """Every run's whole configuration is in the audit, whatever becomes of the run."""
+    record_act(
+        run.home,
+        CONFIGURED,
+        subject=run.config_hash,
+        run_id=run.run_id,
+        mode=run.config.mode,
+        code_version=__version__,
+        config=configuration.canonical(run.config).decode(),
+    )
 
 
 def forget_old_runs(home: Path) -> None:
@@ -178,6 +194,7 @@ def enter(run: Run, gone: Callable[[], bool] = lambda: True) -> Exchange:
     from broker_adapter.kite.session import login_to_sandbox
 
     login_to_sandbox(run, os.environ[API_SECRET_VARIABLE])
+    record_act(run.home, LOGGED_IN, run_id=run.run_id, broker=run.config.broker.rest_url)
     (run.folder / "instruments.csv").write_bytes(KiteBroker(run).instruments())
     return Exchange(run.config, gone)
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kitepilot import events as e
-from kitepilot.cli import reconcile, report
+from kitepilot.cli import reconcile, report, sealing
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.cli.tape import Tape
 from kitepilot.cli.venue import Venue
@@ -248,6 +248,10 @@ def conclude(
         "trading_state": tape.trading_state,
         "report": str(run.folder / "report.html"),
     }
+    result["audit"] = audited = sealing.seal_day(run, log, result)
+    if audited["trouble"]:
+        result["reconciled"] = False
+        result["first_difference"] = result["first_difference"] or f"audit: {audited['trouble']}"
     strategies = _by_strategy(tape, trips)
     tables = {"reconciliation": proof.table(), "strategies": strategies, "feed_counts": counts}
     report.write(run.folder / "report.html", result, tables, tape.curve.all())
@@ -351,6 +355,7 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
         f"Ticks              {result['ticks']:,} in {result['traded_in_s']:.0f} s "
         f"({result['ticks_per_s']:,.0f}/s); dead letters: {dead}",
         f"Messages           {result['messages']:,} in the log, {result['messages_archived']:,} archived",
+        f"Audit              {result['audit']['line']}",
         f"Tick to signal     p50 {t['p50']}  p95 {t['p95']}  p99 {t['p99']} ms",
         f"Signal to enqueued p50 {s['p50']}  p95 {s['p95']}  p99 {s['p99']} ms",
         f"Decisions          {result['decisions_hash'][:16]}  config {result['config_hash']}",

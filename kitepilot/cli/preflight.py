@@ -55,6 +55,7 @@ def findings(config: Config, home: Path) -> Iterator[Finding]:
     yield _writable(home)
     for name, host, port in _ports(config):
         yield _port(name, host, port)
+    yield _seals(config, home)
     if config.log.kind == "kafka":
         yield _java()
 
@@ -134,6 +135,27 @@ def _port(name: str, host: str, port: int) -> Finding:
             remedy = f"stop what listens there (`ss -ltnp | grep {port}`) or choose another port for {name}"
             return Finding(f"port {port}", False, f"{name}: {err.strerror}", remedy)
     return Finding(f"port {port}", True, f"{name}: free")
+
+
+def _seals(config: Config, home: Path) -> Finding:
+    """The last seal that lies in the home, and live the key for the next one."""
+    from infra.audit.seal_key import open_key
+    from infra.audit.sealing import SealFileError, read_files
+    from infra.key_urls import SecretError
+
+    try:
+        newest = max(
+            (seal.read() for seal in read_files(home).values()), key=lambda s: s.number, default=None
+        )
+        if config.mode == "live":
+            open_key(config, home)
+    except SealFileError as err:
+        return Finding("audit", False, str(err), "run `kitepilot verify-audit`")
+    except SecretError as err:
+        return Finding("audit", False, str(err), "run `kitepilot audit key --make`")
+    if newest is None:
+        return Finding("audit", True, "no seal yet")
+    return Finding("audit", True, f"last seal {newest.number} of {newest.session_date}, {newest.run_id}")
 
 
 def _java() -> Finding:

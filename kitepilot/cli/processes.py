@@ -33,6 +33,7 @@ KAFKA = Process("kafka", "infra.kafka.server:main", "event log (Kafka protocol)"
 SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange that speaks Kite")
 API = Process("api", "api.main:main", "health, status, metrics", yields=5)
 ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=5)
+AUDIT = Process("audit", "flows.audit:main", "what was said and done, as a chain", 30, yields=5)
 GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
 DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
 MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
@@ -41,7 +42,7 @@ WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens wh
 
 #: Trading processes, in start order: consumers before producers, so nothing waits unread. The watchdog begins
 #: last and ends first: it must not take a beginning or an end for silence.
-TRADING = (API, ARCHIVE, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
+TRADING = (API, ARCHIVE, AUDIT, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
 
 

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 
+from infra.audit.acts import record_act
 from kitepilot import config as configuration
 from kitepilot import events as e
+from kitepilot.audit.acts import PROFILE_MADE
 from kitepilot.cli import opening, risk_book
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
@@ -64,6 +67,16 @@ def change(home: Path, chosen: Config, edit: Edit, reason: str, active_from: int
     by = _person()
     with risk_book.opened(home, config) as connection:
         profile, lines, overtaken = store(connection, config, edit, by, reason, active_from)
+    record_act(
+        home,
+        PROFILE_MADE,
+        subject=f"{profile.version}",
+        run_id=run.run_id if run else "",
+        mode=config.mode,
+        reason=reason,
+        active_from=active_from or 0,
+        profile=msgspec.json.encode(profile).decode(),
+    )
     taken = tell(run, profile, by, reason) if run and active_from is None else ""
     return Change(profile, lines, overtaken, taken)
 

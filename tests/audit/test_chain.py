@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from written import chain, entries, entry
 
@@ -40,6 +40,7 @@ def test_the_encoding_is_the_one_that_is_stated() -> None:
     assert record.prev_hash == GENESIS
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS)
 def test_a_chain_that_nobody_touched_is_whole(records: list[Record]) -> None:
     assert named(records, statement(records)) is None
@@ -59,6 +60,7 @@ def changed(record: Record, data: st.DataObject) -> Record:
     return msgspec.structs.replace(record, **{name: new})
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, st.data())
 def test_one_changed_value_is_found_at_its_record(records: list[Record], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(records) - 1))
@@ -73,12 +75,14 @@ def test_one_changed_value_is_found_at_its_record(records: list[Record], data: s
         }  # fmt: skip
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, st.data())
 def test_a_record_taken_out_is_missing(records: list[Record], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(records) - 2))
     assert named(records[:at] + records[at + 1 :], statement(records)) == ("missing", at + 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, st.data())
 def test_two_records_in_each_others_place_are_out_of_order(
     records: list[Record], data: st.DataObject
@@ -90,18 +94,21 @@ def test_two_records_in_each_others_place_are_out_of_order(
     assert named(swapped, statement(records)) == ("out_of_order", first + 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, st.data())
 def test_a_record_told_twice_is_repeated(records: list[Record], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(records) - 1))
     assert named([*records[: at + 1], *records[at:]], statement(records)) == ("repeated", at + 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, st.data())
 def test_an_end_cut_off_after_the_seal_is_truncated(records: list[Record], data: st.DataObject) -> None:
     kept = data.draw(st.integers(0, len(records) - 1))
     assert named(records[:kept], statement(records)) == ("truncated", kept + 1)
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, entries(), st.data())
 def test_a_record_replaced_together_with_its_hash_breaks_the_link_behind_it(
     records: list[Record], other: Any, data: st.DataObject
@@ -115,6 +122,7 @@ def test_a_record_replaced_together_with_its_hash_breaks_the_link_behind_it(
     assert f"record {at + 1}" in flaw.detail
 
 
+@settings(deadline=None, max_examples=60)
 @given(CHAINS, entries(), st.data())
 def test_a_chain_made_anew_from_some_record_on_has_another_end_than_its_seal(
     records: list[Record], other: Any, data: st.DataObject

@@ -107,11 +107,11 @@ def test_a_transaction_that_fails_leaves_neither_rows_nor_offsets(trail: Trail, 
     after = msgspec.structs.replace(here, next_offset=5)
     with pytest.raises(TrailError, match="another process"):
         trail.append([entry(1)], [after], {("l", "t"): None}, {("r", "t", "s"): 9})
-    assert book.extent().rows == 1
+    assert book.last_seq() == 1
     assert trail.positions(["l"]) == {("l", "t"): here}
     assert trail.last_of("r") == {("r", "t", "s"): 4}
     trail.append([entry(1)], [after], {("l", "t"): here})
-    assert book.extent().rows == 2
+    assert book.last_seq() == 2
 
 
 def test_sealed_days_verify_whole_by_run_and_by_day(

@@ -58,7 +58,14 @@ def test_a_mistake_is_one_clear_line_and_exit_code_two(arguments: list[str], tol
 def test_status_says_that_nothing_runs() -> None:
     result = runner.invoke(app, ["status", "--json"])
     assert result.exit_code == 3
-    assert json.loads(result.output) == {"running": False, "processes": [], "account": {}, "feed": {}}
+    assert json.loads(result.output) == {
+        "running": False,
+        "processes": [],
+        "account": {},
+        "feed": {},
+        "fence": "",
+        "audit": {},
+    }
     assert runner.invoke(app, ["down"]).output.strip() == "nothing was running"
 
 

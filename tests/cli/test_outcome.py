@@ -37,6 +37,7 @@ def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
         "traded_in_s": 1.0,
         "messages": 0,
         "messages_archived": 0,
+        "audit": {"line": "12 records, sealed, verified"},
         "tick_to_signal_ms": outcome.percentiles([]),
         "signal_to_enqueued_ms": outcome.percentiles([]),
         "decisions_hash": "",

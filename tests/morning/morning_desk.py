@@ -21,6 +21,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from typer.testing import CliRunner
 
+from infra.audit.seal_key import open_key
 from kitepilot import config as configuration
 from kitepilot.cli import live
 from kitepilot.cli.instruments import fetch
@@ -251,11 +252,13 @@ def prepared(live_config: Config, own_home: Path, person: Person, monkeypatch: p
         live_config,
         **{
             "broker.token_key_url": key,
+            "audit.key_url": (own_home.parent / "seal-key").as_uri(),
             "models.offline": "",  # nobody has trained one in this home
             "models.online": "",
             "strategies.enabled": ["vwap_reversion"],
         },
     )
+    open_key(live_config, own_home, make=True)
     log_in(live_config, own_home, Way(wait_s=20), person.reads)
     fetch(configuration.override(live_config, mode="paper"), own_home)
     return live.dated(live_config, None, MORNING)

@@ -15,6 +15,8 @@ from rich.table import Table
 
 from broker_adapter.kite import session as sessions
 from broker_adapter.kite.session import Session, SessionError, is_loopback
+from infra.audit.seal_key import open_key
+from infra.key_urls import SecretError
 from kitepilot.cli import processes as table
 from kitepilot.cli.instruments import today
 from kitepilot.cli.readiness import books, judgement, measure
@@ -42,6 +44,7 @@ def checks(config: Config, home: Path, *, besides: str = "") -> list[Check]:
         morning.feed,
         morning.disk,
         morning.stores,
+        morning.audit,
     ]
     with ThreadPoolExecutor(len(questions), "readiness") as pool:
         return [check for found in pool.map(lambda ask: ask(), questions) for check in found]
@@ -173,6 +176,14 @@ class Morning:
     def disk(self) -> list[Check]:
         free, place = measure.free_bytes(self.home)
         return [judgement.judge_disk(free, self.config.readiness.min_free_gib * GIB, str(place))]
+
+    def audit(self) -> list[Check]:
+        if self.config.mode != "live":
+            return []  # paper makes its key at the first seal
+        try:
+            return [judgement.judge_seal_key(open_key(self.config, self.home).public.hex(), "")]
+        except SecretError as err:
+            return [judgement.judge_seal_key("", str(err))]
 
     def stores(self) -> list[Check]:
         here = table.stores(self.config)

@@ -180,6 +180,13 @@ def judge_feed(heard: Heard) -> Check:
     return Check("feed", "red", found, "check the network, broker.ticker_url and the Connect subscription")
 
 
+def judge_seal_key(public: str, trouble: str) -> Check:
+    """`public` is the key that the day's seal will be checked with, hex; "" where there is none."""
+    if not public:
+        return Check("audit", "red", trouble, "make a key: `kitepilot audit key --make`")
+    return Check("audit", "green", f"the day will be sealed, public key {public[:16]}...")
+
+
 def judge_disk(free_bytes: int, floor_bytes: int, place: str) -> Check:
     found = f"{free_bytes / GIB:.1f} GiB free at {place}, {floor_bytes / GIB:.0f} GiB wanted"
     if free_bytes < floor_bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitepilot import events as e
@@ -56,6 +56,7 @@ def test_a_login_is_an_act_of_its_name() -> None:
     assert entry is not None and (entry.kind, entry.subject, entry.run_id) == ("logged_in", "AB1234", "")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([*(t.name for t in entries.FOLLOWED), ACTS.name]))
 def test_rubbish_on_any_topic_becomes_a_record_that_holds_it(value: bytes, topic: str) -> None:
     said = entries.read(record(value, topic), "paper-1", "")
