@@ -1,4 +1,4 @@
-"""The commands about a day that was traded: `backtest` and `diff`."""
+"""The commands about a day that was traded: `explain`, `backtest` and `diff`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,35 @@ TicksOption = Annotated[
     str | None,
     typer.Option("--feed", help="Other ticks than the run's own: a recording (Parquet), or `market`."),
 ]
+
+
+def explain(
+    order_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Broker's order id, tag, or id of intent, verdict or signal.")
+    ],
+    run: Annotated[str | None, typer.Option("--run", help="Which run; without, all, newest first.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the story of one order: why it was sent, what became of it, what it earned; or why it was refused.
+
+    The ticks before it, the bar, features and scores, the signal, every risk check with its numbers, requests
+    and replies, fills, the round trip and its charges; by the session's clock and the machine's.
+    A refused entry is found by its signal or verdict id. Read from the event log, else from the archive.
+    Exit codes: 0, 2 nobody knows the id (the nearest and the last ones are named).
+
+    [dim]kitepilot explain 1261120417100000007
+    kitepilot explain 1261120417100000007 --json | jq .verdict.checks[/dim]
+    """
+    from kitepilot.cli import story_words
+    from kitepilot.cli.story import UnknownIdError
+    from kitepilot.cli.story_search import found
+
+    with clear_errors(UnknownIdError):
+        story = found(order_id.strip(), home(), run)
+    if as_json:
+        print(json.dumps(story_words.as_json(story)))
+    else:
+        story_words.show(Console(), story)
 
 
 def backtest(
@@ -97,5 +126,5 @@ def diff(
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (backtest, diff):
+    for command in (explain, backtest, diff):
         app.command()(command)

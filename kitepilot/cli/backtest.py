@@ -8,10 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from broker_adapter.sandbox.feed.port import MarketFeed
 from kitepilot import config as configuration
 from kitepilot.cli import past_days
 from kitepilot.cli.report import ist_clock, rupees
@@ -21,7 +23,7 @@ from kitepilot.market.pipeline import MarketPipeline
 from kitepilot.run import Run
 from research.backtest import Day, announced, pipeline_market, trade
 from research.desk import Result
-from research.ticks import Beat
+from research.ticks import Beat, beats_of_feed
 from research.venue import ModelledVenue, Pace, Terms
 
 Say = Callable[[str], None]
@@ -45,8 +47,8 @@ def of_market(config: Config, home: Path, latency: str, say: Say) -> dict[str, A
     from flows.market import build_pipeline
 
     pace = past_days.pace_of(latency, config)
-    run, day = _prepared(config, home)
-    result = _traded(day, past_days.beats_of(config)(), build_pipeline(run), pace, say)
+    run, day, feed = prepared(config, home)
+    result = _traded(day, beats_of_feed(feed), build_pipeline(run), pace, say)
     found = _described(result, run.run_id, "its market", latency)
     (run.folder / "result.json").write_text(json.dumps(found, indent=1))
     return found
@@ -57,7 +59,7 @@ def _traded(day: Day, beats: Iterable[Beat], pipeline: MarketPipeline, pace: Pac
     return trade(day, past_days.shown(beats, say), pipeline_market(pipeline), venue)
 
 
-def _prepared(config: Config, home: Path) -> tuple[Run, Day]:
+def prepared(config: Config, home: Path) -> tuple[Run, Day, MarketFeed]:
     """A folder like a run's, with the instruments as the sandbox would list them."""
     from broker_adapter.sandbox.feed import open_feed
     from broker_adapter.sandbox.instruments_file import instruments_csv
@@ -71,6 +73,7 @@ def _prepared(config: Config, home: Path) -> tuple[Run, Day]:
     (run.folder / "instruments.csv").write_bytes(instruments_csv(feed.instruments, on, "NSE"))
     auction = frozenset(each.token for each in feed.instruments if each.closing_auction)
     parameters = decision_parameters(run, auction)
+    (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
     terms = Terms(
         run_id=name,
         session=calendar.session(on, allow_special=True),
@@ -79,7 +82,7 @@ def _prepared(config: Config, home: Path) -> tuple[Run, Day]:
         limits=config.risk.limits(),
         seed=config.market.seed,
     )
-    return run, Day(announced(name, "paper", run.config_hash, parameters), terms)
+    return run, Day(announced(name, "paper", run.config_hash, parameters), terms), feed
 
 
 def _described(result: Result, run_id: str, ticks: str, latency: str) -> dict[str, Any]:

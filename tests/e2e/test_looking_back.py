@@ -1,0 +1,61 @@
+"""A finished day looked back on through the real commands: an order explained, the day traded again."""
+
+from __future__ import annotations
+
+import pytest
+from paper_house import Day, House, values
+
+from kitepilot import events as e
+from kitepilot.topics import ORDERS
+
+pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(600)]
+
+
+def filled_entry(house: House, day: Day) -> e.OrderJournaled:
+    """The first line that tells of a fill of an entry."""
+    log = house.log()
+    start = house.run(day.result["run_id"]).start_offsets()[ORDERS.name]
+    journal = [e.decode(value) for value in values(log, ORDERS.name, start, day.ends[ORDERS.name])]
+    log.close()
+    return next(
+        line
+        for line in journal
+        if isinstance(line, e.OrderJournaled) and line.kind == "fill" and line.purpose is e.Purpose.ENTRY
+    )
+
+
+def test_an_order_of_the_day_is_explained_from_its_ticks_to_its_profit(
+    finished_day: tuple[House, Day],
+) -> None:
+    house, day = finished_day
+    line = filled_entry(house, day)
+    told = house.call("explain", line.order_id, "--json", within_s=120)
+    assert told.code == 0, told.err[-2000:]
+    story = told.result
+    assert story["missing"] == []
+    assert story["intent"]["intent_id"] == line.intent_id
+    assert story["ticks"] and story["bar"] and story["signal"] and story["trip"]
+    assert all(check["passed"] for check in story["verdict"]["checks"])
+    kinds = [each["kind"] for each in story["journal"]]
+    assert kinds[0] == "submitting"
+    assert {"accepted", "fill"} <= set(kinds)
+
+
+def test_an_id_that_nobody_knows_is_one_line_with_the_last_orders(finished_day: tuple[House, Day]) -> None:
+    house, _ = finished_day
+    told = house.call("explain", "0000000000000000001")
+    assert told.code == 2
+    assert len(told.error_lines) == 1
+    assert "the last orders" in told.err
+
+
+def test_the_day_is_traded_again_from_its_own_ticks(finished_day: tuple[House, Day]) -> None:
+    house, day = finished_day
+    told = house.call(
+        "backtest", day.result["session"], "--run", day.result["run_id"], "--json", within_s=300
+    )
+    assert told.code == 0, told.err[-2000:]
+    result = told.result
+    assert result["signals"] == day.result["signals"], "the same ticks say the same"
+    assert result["open_positions"] == 0
+    assert result["net_pnl_paise"] == result["gross_pnl_paise"] - result["charges_paise"]
