@@ -71,7 +71,7 @@ def bench_config(ticks: int, positions: int) -> Config:
 def trading(home: Path, config: Config) -> Iterator[tuple[Run, EventLog, live_stack.Stack]]:
     """Every process; the gateway is ours to start, because it goes by another clock."""
     opening.ensure_api_secret()
-    seed(home, 1, config.market.seed, lambda what, _: print(f"  {what}", file=sys.stderr), config=Config())
+    seed(home, 2, config.market.seed, lambda what, _: print(f"  {what}", file=sys.stderr), config=Config())
     run, supervisor = opening.create_run(config, home), Supervisor(home)
     others = tuple(each for each in table.TRADING if each is not table.GATEWAY)
     supervisor.start(run, (*table.stores(config), table.SANDBOX, *others))
