@@ -32,7 +32,7 @@ OPEN_AT, CUTOFF_AT, SQUARE_OFF_AT, ALARM_AT = (
     for hours, minutes in ((3, 45), (9, 15), (9, 30), (9, 38))
 )
 FORGIVEN_S = 2.0  # machine seconds after a start in which a 429 may come
-EXIT_WITHIN_S = 130  # a position that has to leave is asked out again within so long (the ladder waits 15)
+EXIT_WITHIN_S = 200  # a position that has to leave is asked out again within so long (the ladder waits 15)
 
 
 class ViolationError(Exception):
@@ -182,11 +182,12 @@ def positions_are_asked_out(it: Invariants) -> str:
         if not quantity or not due or now >= terms.continuous_close_at or foreign:
             it._due_since.pop(token, None)
             continue
-        exits = [i for i in history.intents.values() if i.token == token and i.purpose is not Purpose.ENTRY]
+        if history.working(token, entry=False):
+            it._due_since[token] = now  # one is on its way: the next may come when it has ended
+            continue
         since = it._due_since.setdefault(token, now)
-        last = max([since, *(intent.event_at for intent in exits)])
-        if now - last > EXIT_WITHIN_S * S and not history.working(token, entry=False):
-            return f"{quantity} of {terms.tradingsymbol} are due and nobody has asked them out since {last}"
+        if now - since > EXIT_WITHIN_S * S:
+            return f"{quantity} of {terms.tradingsymbol} are due and nobody has asked them out since {since}"
     return ""
 
 

@@ -51,6 +51,7 @@ from kitepilot.topics import INTENTS, ORDERS, SESSION
 
 DAY = date(2026, 11, 20)
 COARSE_S, FINE_S = 180, 1
+AFTERWARDS_S = 12.0  # of machine time, from the close to the end of the gateway
 STRATEGIES = ("rule", "other")
 
 
@@ -220,7 +221,8 @@ class Day:
         self._look()
         if self.step_until >= self.session.close_at:
             self.say("the session is over")
-            self.gateway.finish(self._finished)
+            # breakers rest for five seconds: what was mended last has to be noticed
+            self.loop.at(AFTERWARDS_S, self.gateway.finish, self._finished)
         else:
             self._begin_step()
 
