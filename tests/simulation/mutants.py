@@ -163,8 +163,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "the_loss_cap_looks_at_realised_results_only",
         "an open position lost what it liked",
         EXPOSURE,
-        "    return value.closing_charges_paise - state.realised_paise - value.unrealised_paise",
-        "    return value.closing_charges_paise - state.realised_paise",
+        "    return value.closing_charges_paise - earned - value.unrealised_paise",
+        "    return value.closing_charges_paise - earned",
     ),
     Mutant(
         "exits_do_not_count_what_is_on_its_way",
@@ -206,8 +206,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a_foreign_fill_is_not_netted",
         "the broker had closed the position; the exit opened one the other way",
         FOREIGN,
-        "closes_ours = min(max(-ours.quantity * sign, 0), fill.quantity - closes_owners)",
-        "closes_ours = 0",
+        "    return min(max(-ours * side.sign, 0), quantity - closes_owners)",
+        "    return 0",
     ),
     Mutant(
         "an_intent_is_sent_before_it_is_durable",

@@ -21,4 +21,6 @@ def test_a_mutant_changes_one_place_of_todays_code_and_still_compiles(mutant: Mu
 
 def test_there_are_at_least_twenty_each_with_a_story_of_its_own() -> None:
     assert len(MUTANTS) >= 20
-    assert len({mutant.name for mutant in MUTANTS}) == len({mutant.story for mutant in MUTANTS}) == len(MUTANTS)
+    assert (
+        len({mutant.name for mutant in MUTANTS}) == len({mutant.story for mutant in MUTANTS}) == len(MUTANTS)
+    )
