@@ -1,7 +1,7 @@
 """Bugs that real systems had, each as one change of our code that the simulation must notice.
 
-A mutant is a replacement of text that occurs exactly once in its file. Where it is from is said in words: most
-are in the public issue trackers of trading engines and in the reports of their users.
+A mutant is a replacement of text that occurs exactly once in its file. Where it is from is said in words:
+most are in the public issue trackers of trading engines and in the reports of their users.
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "an old OPEN after COMPLETE made the order live again, for ever",
         MACHINE,
         "status = TRANSITIONS[truth.status, event]",
-        "status = TRANSITIONS[\n"
-        "        OrderStatus.WORKING if truth.status.terminal and event is OrderEvent.OPEN else truth.status, event\n"
-        "    ]",
+        "again = truth.status.terminal and event is OrderEvent.OPEN\n"
+        "    status = TRANSITIONS[OrderStatus.WORKING if again else truth.status, event]",
     ),
     Mutant(
         "a_lost_reply_is_a_rejection",
@@ -223,10 +222,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "unfinished_requests_are_sent_again_after_a_restart",
         "what had no outcome in the journal was sent once more",
         GATEWAY,
-        "        await self._scribe.write([self.desk.settle(file, reason, now, wall, wall) for file in lost])\n",
+        '        reason = Unknown("the gateway ended before the outcome was journaled")\n',
+        '        reason = Unknown("the gateway ended before the outcome was journaled")\n'
         "        for file in lost:\n"
-        "            await self._submitter.submit(file.intent, file.tag, file.truth.quantity)\n"
-        "        await self._scribe.write([self.desk.settle(file, reason, now, wall, wall) for file in lost])\n",
+        "            await self._submitter.submit(file.intent, file.tag, file.truth.quantity)\n",
     ),
     Mutant(
         "intents_of_an_earlier_life_are_taken_again",

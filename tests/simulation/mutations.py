@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/simulation/mutations.py [--seeds 0:300] [--only NAME] [--jobs 2] [--quick]
 
-A mutant lives in a copy of the tree. The table says which seed caught it and which invariant it broke. `--quick`
-gives each mutant only the seed that is noted in `caught.json`, which is how CI runs it.
+A mutant lives in a copy of the tree. The table says which seed caught it and which invariant it broke.
+`--quick` gives each mutant only the seed that is noted in `caught.json`, which is how CI runs it.
 """
 
 from __future__ import annotations
