@@ -45,7 +45,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "not_found_means_cancelled",
         "an order that one look at the book did not show was written off; it was accepted a moment later",
         DESK,
-        "if file.looks < ABSENT_LOOKS or not long_enough or wall_ns < ABSENT_WALL_NS:",
+        "if file.looks < ABSENT_LOOKS or not long_enough or machine_ns < ABSENT_MACHINE_NS:",
         "if file.looks < 1:",
     ),
     Mutant(
