@@ -148,14 +148,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "the_cutoff_is_in_the_wrong_zone",
         "15:00 was read as UTC: square-off would have come at half past eight in the evening",
         CALENDAR,
-        "        square_off_at=min(of.square_off_at, close_at),",
+        "        square_off_at=min(square_off_at, close_at),",
         "        square_off_at=of.square_off_at + 19_800 * NS_PER_S,",
     ),
     Mutant(
         "entries_after_the_cutoff",
         "the entry cutoff was compared with the wrong sign of the time zone",
         CALENDAR,
-        "        entry_cutoff_at=min(of.entry_cutoff_at, close_at),",
+        "        entry_cutoff_at=min(of.entry_cutoff_at, square_off_at, close_at),",
         "        entry_cutoff_at=of.entry_cutoff_at + 19_800 * NS_PER_S,",
     ),
     Mutant(
