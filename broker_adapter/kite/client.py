@@ -23,6 +23,7 @@ from broker_adapter.kite.clock import Machine
 from broker_adapter.kite.reading import BrokerReadError, read
 from broker_adapter.kite.render import EXCHANGE, PRODUCT, VARIETY, IntentError, place_parameters, rupees
 from broker_adapter.kite.transport import stock_client
+from broker_adapter.kite.unchanged_rows import UnchangedRows
 from kitepilot.events import ApprovedIntent, Purpose
 from kitepilot.ports import (
     Accepted,
@@ -71,6 +72,10 @@ class KiteBroker:
         self._sleep = sleep
         self._run = run
         self._client: KiteConnect | None = None
+        self._order_rows = UnchangedRows(lambda row: row.get("order_id"), parse.order_report)
+        self._trade_rows = UnchangedRows(
+            lambda row: (row.get("order_id"), row.get("trade_id")), parse.trade_report
+        )
         self._reads = Breaker("kite.reads", on_change, monotonic=machine.monotonic)
         self._orders = Breaker("kite.orders", on_change, monotonic=machine.monotonic)
 
@@ -94,7 +99,7 @@ class KiteBroker:
 
     def orders(self) -> list[OrderReport]:
         rows = self._read("orders", lambda kite: kite.orders())
-        return [parse.order_report(row) for row in parse.ours_to_see(rows)]
+        return self._order_rows.reports(parse.ours_to_see(rows))
 
     def order_history(self, order_id: str) -> list[OrderReport]:
         rows = self._read(f"history of order {order_id}", lambda kite: kite.order_history(order_id))
@@ -103,8 +108,8 @@ class KiteBroker:
     def trades(self, order_id: str | None = None) -> list[TradeReport]:
         if order_id is None:
             rows = self._read("trades", lambda kite: kite.trades())
-        else:
-            rows = self._read(f"trades of order {order_id}", lambda kite: kite.order_trades(order_id))
+            return self._trade_rows.reports(parse.ours_to_see(rows))
+        rows = self._read(f"trades of order {order_id}", lambda kite: kite.order_trades(order_id))
         return [parse.trade_report(row) for row in parse.ours_to_see(rows)]
 
     def positions(self) -> list[PositionReport]:
