@@ -166,6 +166,15 @@ def test_an_unknown_order_is_absent_only_after_time_on_both_clocks_and_three_loo
     assert change.status is OrderStatus.REJECTED
 
 
+@given(wall=st.integers(-7_200_000_000_000, 7_200_000_000_000))
+def test_a_wall_clock_that_is_set_neither_proves_an_order_absent_nor_leaves_it_unknown(wall: int) -> None:
+    desk, file = opened()
+    desk.settle(file, Unknown("timeout"), NOW, NOW + wall, NOW + wall, steady=0)
+    early, late = ABSENT_MACHINE_NS - 1, ABSENT_MACHINE_NS
+    looks = [desk.missed(file, NOW + ABSENT_AFTER_NS, steady) for steady in (early, early, early, late)]
+    assert [look is None for look in looks] == [True, True, True, False]
+
+
 def test_an_absent_order_that_turns_up_after_all_still_moves_the_position() -> None:
     desk, file = opened()
     desk.settle(file, Unknown("timeout"), NOW, NOW, NOW, steady=NOW)
