@@ -81,8 +81,9 @@ simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(or $(JOBS),1) \
 	  $(if $(STOP),--stop-first) $(if $(TRACE),--trace)
 
-chaos: bootstrap ## kill -9 every process in the middle of paper days, one by one and in pairs (some minutes)
-	@$(BIN)/python tests/e2e/chaos.py $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+chaos: bootstrap ## Kill, freeze, cut and fill real processes through paper days on both logs: a table (LOG= SEED= ONLY= QUICK=1 PAGE=)
+	@$(BIN)/python tests/e2e/chaos.py $(if $(LOG),--log $(LOG)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(PAIRS),--pairs $(PAIRS)) $(if $(QUICK),--quick) $(if $(PAGE),--page $(PAGE))
 
 storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
 	@$(BIN)/python benchmarks/storm.py

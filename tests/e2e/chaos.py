@@ -1,133 +1,249 @@
-"""kill -9 in the middle of a paper day: `make chaos` runs the whole matrix and prints what came of it.
+"""Real processes under fire: `make chaos` strikes whole paper days and proves each of them afterwards.
 
-.venv/bin/python tests/e2e/chaos.py [--pairs 3] [--seed 7] [--only gateway,market]
+.venv/bin/python tests/e2e/chaos.py [--log kafka] [--seed 7] [--only kill:gateway,cut] [--quick]
+
+First an undisturbed day gives the market's records and a recorded session. Then the faults of the matrix,
+some to a day: SIGKILL and SIGSTOP of every process and of pairs, servers that stay away, cut lines, full
+disks. Last, the decision and the market flow fold the recorded day again while they are killed and frozen.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import os
+import pickle
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from paper_house import HOUR_NS, OPEN_NS, Day, House, PaperDay, flaws
-from rich.console import Console
-from rich.table import Table
+import chaos_plan
+import httpx
+import network_cut
+import psutil
+import small_disk
+from chaos_proofs import Bodies, bodies, found_wrong
+from chaos_table import Row, day_row, page, refold_row, show
+from paper_house import Day, House, free_ports
+from refold import Recorded, disturbed, record
+from strikes import Fault, disks
 
+from infra.kafka.jars import KafkaUnavailableError, provide_jars
 from kitepilot.cli.report import ist_clock
-from kitepilot.cli.supervise import Supervisor
+from kitepilot.cli.supervise import SupervisionError
+from kitepilot.run import home
 
-VICTIMS = ("sandbox", "ingest", "market", "decisions", "gateway", "archive", "clickhouse", "postgres", "api")
-FIRST_AT = OPEN_NS + HOUR_NS // 4
-LAST_AT = OPEN_NS + 6 * HOUR_NS  # 15:15, in the middle of the square-off
-RESTART_WITHIN_S = 60.0
-
-
-@dataclass
-class Kill:
-    """kill -9 of these processes at once, when the session reaches `at` (ns UTC), or, if `on_order`, so many
-    seconds after the next intent from then on: while an order is on its way."""
-
-    victims: tuple[str, ...]
-    at: int
-    on_order_s: float | None = None
-    restarted_s: float = -1.0
-
-    def strike(self, day: PaperDay) -> None:
-        day.await_time(self.at)
-        if self.on_order_s is not None:
-            day.await_intent(until=LAST_AT)
-            time.sleep(self.on_order_s)  # the moment itself is what is tested
-        before = {name: day.kill(name) for name in self.victims}
-        began = time.monotonic()
-        supervisor = Supervisor(day.house.home)
-
-        def back() -> bool:
-            states = {name: supervisor.state(name) for name in before}
-            return all(s.state == "RUNNING" and s.pid != before[name] for name, s in states.items())
-
-        day.await_true(f"{self.victims} to run again", back, RESTART_WITHIN_S)
-        self.restarted_s = time.monotonic() - began
+INSTRUMENTS = 6
+LOGS = ("sqlite", "kafka")
 
 
 @dataclass
 class Survived:
-    """What a day with kills came to."""
+    """What a day with faults came to."""
 
-    kills: Sequence[Kill]
+    faults: Sequence[Fault]
     day: Day
     flaws: list[str] = field(default_factory=list)
+    gone: int = 0  # tick records in named gaps
 
     @property
     def sound(self) -> bool:
-        result = self.day.result
-        flat = not result["open_positions"] and not result["unlinked_orders"]
-        return self.day.code == 0 and bool(result["reconciled"]) and flat and not self.flaws
+        return not self.flaws
 
 
-def survive(house: House, kills: Sequence[Kill]) -> Survived:
-    """Trade a day with these kills, in order of their time."""
+def quiet(_line: str) -> None:
+    pass
+
+
+def survive(
+    house: House,
+    faults: Sequence[Fault],
+    market: Bodies,
+    say: Callable[[str], None] = quiet,
+    until: int = 0,
+) -> Survived:
+    """Trade a day with these faults, in order of their time, and prove it. `until`: session time (ns) from
+    which on the day is ended as by Ctrl-C; 0 for the whole day."""
+    broke = ""
     with house.paper() as paper:
-        for kill in sorted(kills, key=lambda k: k.at):
-            kill.strike(paper)
-        day = paper.wait()
-    log = house.log()
-    found = (
-        flaws(log, house.run(day.result["run_id"])) + house.leftovers()
-        if day.out.strip()
-        else [day.err[-800:]]
-    )
-    log.close()
-    return Survived(kills, day, found)
+        try:
+            for number, fault in enumerate(sorted(faults, key=lambda f: f.at), 1):
+                struck = fault.strike(paper)
+                came = f"all works {fault.took_s:.1f} s later" if struck else "the session was over before"
+                what = f"{number}/{len(faults)} {fault.name} {fault.lasts_s:g} s"
+                say(f"  {what} at {ist_clock(fault.at)}: {came}")
+            if until:
+                paper.await_time(until)
+                paper.interrupt()
+            day = paper.wait()
+        except (AssertionError, SupervisionError, httpx.HTTPError, psutil.Error) as err:
+            broke = str(err)
+            if paper.process.poll() is None:
+                paper.interrupt()
+            day = paper.last_words()
+    found, gone = found_wrong(house, day, market)
+    return Survived(faults, day, ([broke[:600]] if broke else []) + found, gone)
 
 
-def plan(rng: random.Random, pairs: int, only: Sequence[str]) -> list[list[Kill]]:
-    """One day per victim and some days for pairs; each time three kills: any moment, and twice an order's."""
+@dataclass(frozen=True)
+class Asked:
+    """The command line."""
 
-    def moments(victims: tuple[str, ...]) -> list[Kill]:
-        times = sorted(rng.randrange(FIRST_AT, LAST_AT) for _ in range(3))
-        delays = (None, rng.uniform(0, 0.02), rng.uniform(0, 0.1))
-        return [Kill(victims, at, delay) for at, delay in zip(times, delays, strict=True)]
+    logs: tuple[str, ...]
+    seed: int
+    only: str
+    quick: bool
+    pairs: int
+    page: str
+    folder: str
 
-    days = [moments((name,)) for name in only]
-    return days + [moments(tuple(rng.sample(list(only), 2))) for _ in range(pairs)]
+    @classmethod
+    def read(cls) -> Asked:
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+        parser.add_argument(
+            "--log", dest="logs", default=",".join(LOGS), help="sqlite, kafka or both (default)"
+        )
+        parser.add_argument("--seed", type=int, default=7, help="moments, lengths and pairs")
+        parser.add_argument("--only", default="", help="faults with one of these words in their name")
+        parser.add_argument("--quick", action="store_true", help=f"{chaos_plan.QUICK} faults a log, by lot")
+        parser.add_argument("--pairs", type=int, default=3, help="pairs to kill, and as many to freeze")
+        parser.add_argument("--page", default="", help="write docs/reference/chaos.md here")
+        parser.add_argument(
+            "--folder", default="", help="work there, keep it; its undisturbed day is used again"
+        )
+        said = parser.parse_args()
+        return cls(**{**vars(said), "logs": tuple(said.logs.split(","))})
+
+
+class Campaign:
+    """One undisturbed day, then the matrix on each log."""
+
+    def __init__(self, asked: Asked, folder: Path) -> None:
+        self.asked = asked
+        self.folder = folder
+        self.rows: list[Row] = []
+        self.loads: list[float] = []
+        self._began = time.monotonic()
+        if (home() / "models").exists() and not (
+            folder / "calm"
+        ).exists():  # what this machine has trained for a paper day
+            shutil.copytree(home() / "models", folder / "calm" / "models")
+        self._calm = House(folder / "calm", instruments=INSTRUMENTS)
+        self._recorded: Recorded | None = None
+
+    def say(self, line: str) -> None:
+        self.loads.append(os.getloadavg()[0])
+        sys.stderr.write(f"{time.monotonic() - self._began:6.0f} s  load {self.loads[-1]:4.1f}  {line}\n")
+
+    def _calm_day(self) -> Day:
+        """Traded now, or the one that is kept in the folder."""
+        kept = self.folder / "calm.pickle"
+        if not kept.exists():
+            self.say("an undisturbed day: the market's records, a recorded session")
+            day = self._calm.trade()
+            assert day.code == 0, day.err[-2000:]
+            kept.write_bytes(pickle.dumps(day))
+        return cast(Day, pickle.loads(kept.read_bytes()))
+
+    def run(self) -> None:
+        day = self._calm_day()
+        log = self._calm.log()
+        run = self._calm.run(day.result["run_id"])
+        market = bodies(log, run)
+        self._recorded = record(log, run, day)
+        log.close()
+        for kind in self.asked.logs:
+            self._strike_days(kind, market)
+            self._fold_again(kind)
+
+    def _strike_days(self, kind: str, market: Bodies) -> None:
+        asked = self.asked
+        faults = chaos_plan.matrix(self._house(kind, "plan"), asked.seed, asked.pairs)
+        picked = chaos_plan.chosen(faults, asked.only, asked.quick, asked.seed)
+        days = chaos_plan.days([fault for fault in picked if not self._skipped(kind, fault)], asked.seed)
+        for number, faults_of_day in enumerate(days, 1):
+            self.say(f"{kind}, day {number} of {len(days)}: {len(faults_of_day)} faults")
+            house = self._house(kind, f"{kind}-{number}")
+            with_disks = any(fault.kind == "full" for fault in faults_of_day)
+            places = list(disks(house).values()) if with_disks else []
+            for place in places:
+                small_disk.mount(place)
+            try:
+                came = survive(house, faults_of_day, market, self.say)
+            finally:
+                for place in places:
+                    small_disk.unmount(place)
+            self.rows += [day_row(kind, asked.seed, number, fault, came.flaws) for fault in faults_of_day]
+            told = came.day.result if came.day.out.strip() else {}
+            self.say(
+                f"{kind}, day {number}: {told.get('orders', '-')} orders, {told.get('fills', '-')} fills, "
+                f"{came.gone} tick records in named gaps; flaws: {'; '.join(came.flaws) or 'none'}"
+            )
+            if came.sound:
+                shutil.rmtree(house.home)
+
+    def _fold_again(self, kind: str) -> None:
+        recorded = self._recorded
+        assert recorded is not None
+        for flow in ("decisions", "market"):
+            name = f"refold:{flow}"
+            if self.asked.only and not any(word in name for word in self.asked.only.split(",")):
+                continue
+            self.say(f"{kind}: the recorded day through the {flow} flow, killed and frozen")
+            house = self._house(kind, f"{kind}-{flow}")
+            came = disturbed(recorded, house, flow, self.asked.seed)
+            self.rows.append(refold_row(kind, self.asked.seed, name, came))
+            self.say(f"{kind}: {self.rows[-1].outcome}")
+
+    def _skipped(self, kind: str, fault: Fault) -> bool:
+        why = {"cut": network_cut.why_not, "full": small_disk.why_not}.get(fault.kind, str)()
+        if why:
+            self.say(f"{kind}: {fault.name} is skipped: {why}")
+            self.rows.append(Row(kind, fault.name, "-", self.asked.seed, "-", f"skipped: {why}"))
+        return bool(why)
+
+    def _house(self, kind: str, name: str) -> House:
+        place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+        changes: dict[str, object] = {"log.kind": kind}
+        if kind == "kafka":
+            changes["log.bootstrap_servers"] = f"127.0.0.1:{free_ports(1)[0]}"
+            (place / "kafka").mkdir(parents=True)
+            (place / "kafka" / "libs").symlink_to(home() / "kafka" / "libs")
+        if (self._calm.home / "models").exists():
+            shutil.copytree(self._calm.home / "models", place / "models")
+        return House(place, instruments=INSTRUMENTS, changes=changes)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=3, help="days on which two processes die together")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--only", default=",".join(VICTIMS), help="victims, comma-separated")
-    parser.add_argument("--keep", action="store_true", help="keep the home for a look")
-    chosen = parser.parse_args()
-    only = chosen.only.split(",")
-    house = House(Path(tempfile.mkdtemp(prefix="kitepilot-chaos-")), instruments=10)
-    table = Table("killed", "at", "running again", "exit", "reconciled", "orders", "fills", "flaws")
-    console, failed = Console(width=160), 0
-    for kills in plan(random.Random(chosen.seed), chosen.pairs if len(only) > 1 else 0, only):
-        came = survive(house, kills)
-        failed += not came.sound
-        cells = [
-            "+".join(kills[0].victims),
-            "; ".join(ist_clock(k.at) + ("" if k.on_order_s is None else " order") for k in kills),
-            "; ".join(f"{kill.restarted_s:.1f} s" for kill in kills),
-            str(came.day.code),
-            *(str(came.day.result[key]) for key in ("reconciled", "orders", "fills")),
-            "; ".join([came.day.result["first_difference"], *came.flaws][:3]).strip("; ") or "none",
-        ]
-        table.add_row(*cells)
-        console.print("  ".join(cells), highlight=False, soft_wrap=True)
-    console.print(table)
-    if chosen.keep or failed:
-        console.print(f"home kept: {house.home}")
-    else:
-        shutil.rmtree(house.home)
-    return 1 if failed else 0
+    asked = Asked.read()
+    if "kafka" in asked.logs:
+        try:
+            provide_jars(home() / "kafka" / "libs")
+        except KafkaUnavailableError as err:
+            sys.stderr.write(f"error: {err}\n")
+            return 2
+    if not network_cut.inside() and not network_cut.why_not():
+        words = network_cut.alone([sys.executable, *sys.argv])
+        os.execvp(words[0], words)
+    folder = Path(asked.folder or tempfile.mkdtemp(prefix="kitepilot-chaos-")).absolute()
+    campaign = Campaign(asked, folder)
+    try:
+        campaign.run()
+    finally:
+        show(campaign.rows)
+        if asked.page:
+            Path(asked.page).write_text(page(campaign.rows, INSTRUMENTS, campaign.loads))
+    failed = [row for row in campaign.rows if row.failed]
+    if failed:
+        sys.stderr.write(f"{len(failed)} of {len(campaign.rows)} rows failed; homes kept in {folder}\n")
+        return 1
+    if not asked.folder:
+        shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
-from paper_house import Day, House
+from chaos_proofs import Bodies, bodies
+from hand_trades import trade_by_hand
+from paper_house import HOUR_NS, OPEN_NS, Day, House
+
+from kitepilot.run import home
+
+Made = TypeVar("Made")
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Made]) -> Made:
+    """What `make` makes, made by one of the processes that run test files side by side and used by all."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    kept = shared / f"{name}.pickle"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make()))
+        return cast(Made, pickle.loads(kept.read_bytes()))
 
 
 @pytest.fixture(scope="session")
 def trained_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder as `kitepilot seed` leaves it."""
-    house = House(tmp_path_factory.mktemp("seed"))
-    done = house.call("seed", "--config", str(house.config_path), within_s=170)
-    assert done.code == 0, done.err
-    return house.home / "models"
+    """A models folder as `kitepilot seed` leaves it; what was trained on this machine before is kept."""
+
+    def train() -> Path:
+        house = House(tmp_path_factory.mktemp("seed"))
+        if (home() / "models").exists():
+            shutil.copytree(home() / "models", house.home / "models")
+        done = house.call("seed", "--config", str(house.config_path), within_s=600)
+        assert done.code == 0, done.err
+        return house.home / "models"
+
+    return once(tmp_path_factory, "models", train)
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +63,37 @@ def finished_day(
     build_house: Callable[..., House], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[House, Day]:
     """An undisturbed paper day in a house of its own."""
-    house = build_house(tmp_path_factory.mktemp("day") / "home")
-    return house, house.trade()
+
+    def trade() -> tuple[House, Day]:
+        house = build_house(tmp_path_factory.mktemp("day") / "home", traced=True)
+        day = house.trade()
+        house.traced = False
+        return house, day
+
+    return once(tmp_path_factory, "finished_day", trade)
+
+
+@pytest.fixture(scope="session")
+def next_day(finished_day: tuple[House, Day], tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Day]:
+    """Another paper day in that house, on which the owner buys and sells by hand as well."""
+    house, _ = finished_day
+
+    def trade() -> Day:
+        with house.paper() as paper:
+            paper.await_time(OPEN_NS + HOUR_NS // 4)
+            trade_by_hand(paper, "BUY", 40)
+            paper.await_time(OPEN_NS + HOUR_NS)
+            trade_by_hand(paper, "SELL", 40)
+            return house.ended(paper)
+
+    return house, once(tmp_path_factory, "next_day", trade)
+
+
+@pytest.fixture(scope="session")
+def market(finished_day: tuple[House, Day]) -> Bodies:
+    """The tick records of the undisturbed day."""
+    house, day = finished_day
+    log = house.log()
+    found = bodies(log, house.run(day.result["run_id"]))
+    log.close()
+    return found

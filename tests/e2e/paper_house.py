@@ -12,7 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -22,7 +22,10 @@ from typing import Any
 import httpx
 import psutil
 
+from infra.eventlog.kafka_log import KafkaLog
 from infra.eventlog.sqlite_log import SqliteLog
+from infra.kafka.jars import provide_jars
+from infra.kafka.server import KafkaServer, loopback_port
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.cli.supervise import SupervisionError, Supervisor
@@ -35,7 +38,8 @@ from kitepilot.topics import INTENTS, SESSION, TICKS, TOPICS
 SESSION_DATE = "2026-11-20"
 OPEN_NS = 1_795_146_300_000_000_000  # 2026-11-20 09:15:00 IST
 HOUR_NS = 3_600_000_000_000
-DAY_WITHIN_S = 300.0
+COVERAGE_VARIABLE = "COVERAGE_PROCESS_CONFIG"  # coverage's own, read by every child it shall trace
+DAY_WITHIN_S = 1800.0  # a bound on a busy machine
 
 
 def free_ports(count: int) -> list[int]:
@@ -70,19 +74,23 @@ class Day:
 
 @dataclass
 class House:
-    """One KITEPILOT_HOME with a configuration that nobody else's stack can collide with."""
+    """One KITEPILOT_HOME with a configuration that nobody else's stack can collide with.
+
+    `traced`: its processes count for the coverage, at a fifth of their speed; one day of the suite is enough.
+    """
 
     home: Path
     instruments: int = 5
     changes: Mapping[str, object] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    traced: bool = False
     ports: list[int] = field(default_factory=lambda: free_ports(5))
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         rest, ticker, admin, clickhouse, api = self.ports
         self.admin_url = f"http://127.0.0.1:{admin}"
-        config = configuration.override(
+        self.config = configuration.override(
             configuration.Config(),
             **{
                 "session.date": SESSION_DATE,
@@ -99,13 +107,14 @@ class House:
             },
         )
         self.config_path = self.home / "kitepilot.yaml"
-        self.config_path.write_text(configuration.dump(config))
+        self.config_path.write_text(configuration.dump(self.config))
 
     def words(self, *more: str) -> list[str]:
         return [sys.executable, "-m", "kitepilot", *more]
 
     def _environment(self) -> dict[str, str]:
-        plain = {k: v for k, v in os.environ.items() if k != RUN_FOLDER_VARIABLE}
+        hidden = {RUN_FOLDER_VARIABLE} if self.traced else {RUN_FOLDER_VARIABLE, COVERAGE_VARIABLE}
+        plain = {k: v for k, v in os.environ.items() if k not in hidden}
         return {**plain, HOME_VARIABLE: str(self.home), "COLUMNS": "200", **self.environment}
 
     def call(self, *words: str, within_s: float = 60.0) -> Day:
@@ -139,7 +148,11 @@ class House:
     def trade(self, *more: str, within_s: float = DAY_WITHIN_S) -> Day:
         """A whole day, undisturbed."""
         with self.paper(*more) as paper:
-            day = paper.wait(within_s)
+            return self.ended(paper, within_s)
+
+    def ended(self, paper: PaperDay, within_s: float = DAY_WITHIN_S) -> Day:
+        """The day when it has ended, and where the log stood then."""
+        day = paper.wait(within_s)
         if day.out.strip():
             log = self.log()
             day.ends = {topic.name: log.end_offset(topic.name) for topic in TOPICS}
@@ -155,8 +168,24 @@ class House:
         folder = self.home / "runs" / run_id
         return Run(run_id, folder, configuration.load(folder / "config.yaml"))
 
-    def log(self) -> SqliteLog:
+    def log(self) -> EventLog:
+        """The log of this house; one on Kafka answers while a day runs, or within `log_at_rest`."""
+        if self.config.log.kind == "kafka":
+            return KafkaLog(self.config.log.bootstrap_servers)
         return SqliteLog(self.home / "log")
+
+    @contextmanager
+    def log_at_rest(self) -> Iterator[EventLog]:
+        """The log after a day, when nothing of the house runs any more."""
+        with ExitStack() as stack:
+            if self.config.log.kind == "kafka":
+                port = loopback_port(self.config.log.bootstrap_servers)
+                node = KafkaServer(self.home / "kafka", port, provide_jars(self.home / "kafka" / "libs"))
+                node.start()
+                stack.callback(node.stop)
+            log = self.log()
+            stack.callback(log.close)
+            yield log
 
     def leftovers(self) -> list[str]:
         """Processes, listening ports and sockets that outlived a command."""
@@ -190,14 +219,19 @@ class PaperDay:
         self.process = process
 
     @property
-    def session_time(self) -> int:
-        """The exchange's session time (ns UTC); 0 until it answers."""
+    def exchange_state(self) -> dict[str, Any]:
+        """What the exchange says of itself; empty while it does not answer."""
         try:
             reply = httpx.get(f"{self.house.admin_url}/admin/state", timeout=5, trust_env=False)
-            state = reply.raise_for_status().json()
+            return dict(reply.raise_for_status().json())
         except httpx.HTTPError:
-            return 0
-        return int(state["session_time_ns"]) if state["state"] == "running" else 0
+            return {}
+
+    @property
+    def session_time(self) -> int:
+        """The exchange's session time (ns UTC); 0 until it answers."""
+        state = self.exchange_state
+        return int(state["session_time_ns"]) if state.get("state") == "running" else 0
 
     def await_time(self, session_ns: int, within_s: float = DAY_WITHIN_S) -> None:
         """Wait until the session has reached this time."""
@@ -260,6 +294,13 @@ class PaperDay:
     def wait(self, within_s: float = DAY_WITHIN_S) -> Day:
         out, err = self.process.communicate(timeout=within_s)
         return Day(self.process.returncode, out, err)
+
+    def last_words(self, within_s: float = 120.0) -> Day:
+        """What it said, if it comes to an end by itself; killed otherwise."""
+        with suppress(subprocess.TimeoutExpired, ValueError):
+            return self.wait(within_s)
+        self.process.kill()
+        return Day(-9, "", "error: it did not end by itself")
 
     def end(self) -> None:
         """Nothing of this day survives the test."""
