@@ -76,8 +76,8 @@ def render(run: Run, processes: Sequence[Process]) -> str:
 
 
 def command_of(process: Process) -> str:
-    """The command line of one process."""
-    return f"{sys.executable} -m kitepilot run {process.name}"
+    """The command line of one process. `-P`: what lies in the folder it works in is not imported."""
+    return f"{sys.executable} -P -m kitepilot run {process.name}"
 
 
 def _program(run: Run, process: Process, priority: int) -> list[str]:
@@ -124,7 +124,7 @@ class Supervisor:
         (folder / "run").write_text(str(run.folder))
         with (folder / "supervisord.out").open("wb") as out:
             self._daemon = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(config)],
+                [sys.executable, "-P", "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(config)],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

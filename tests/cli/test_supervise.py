@@ -1,6 +1,7 @@
 """Real supervision: processes come up, are restarted when they die, and leave nothing behind."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -11,7 +12,14 @@ import psutil
 import pytest
 
 from kitepilot.cli.processes import Process
-from kitepilot.cli.supervise import SupervisionError, Supervisor, control_socket, has_ended, render
+from kitepilot.cli.supervise import (
+    SupervisionError,
+    Supervisor,
+    command_of,
+    control_socket,
+    has_ended,
+    render,
+)
 from kitepilot.config import Config, dump
 from kitepilot.run import Run
 
@@ -43,6 +51,15 @@ def until(condition: Callable[[], bool], within_s: float = 15) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"
         time.sleep(0.05)
+
+
+def test_a_stray_file_where_the_processes_work_is_not_taken_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('the stray file was imported')")
+    program = shlex.split(command_of(STEADY))[:-2]  # without `run steady`
+    asked = subprocess.run(
+        [*program, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert asked.returncode == 0, asked.stderr
 
 
 def test_a_killed_process_is_started_again(run: Run, supervisor: Supervisor) -> None:
