@@ -62,7 +62,11 @@ LIMITS = (
     Limit("order_quantity", "shares", "of one entry"),
     Limit("volume_share_bps", "bps", "of one entry, of the instrument's average daily volume"),
     Limit("open_positions", "count", "instruments held or asked for at once"),
-    Limit("orders_per_second", "count", "orders in a calendar second, exits included"),
+    Limit(
+        "orders_per_second",
+        "count",
+        "orders in a calendar second, past which no entry goes; exits count and never wait for it",
+    ),
     Limit("orders_per_minute", "count", "orders in a calendar minute"),
     Limit("orders_per_day", "count", "orders in a day"),
     Limit("trades_per_day", "count", "entries in a day"),

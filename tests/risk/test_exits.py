@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desk import ALPHA, BRAVO, CHARLIE, DAY, Desk, S, intents, only_intent, parameters
+from desk import ALPHA, BRAVO, CHARLIE, DAY, Desk, S, denial, intents, only_intent, parameters
 
 from kitepilot.events import (
     AccountMarked,
@@ -260,7 +260,7 @@ def test_a_position_past_its_continuous_close_halts_and_calls_once() -> None:
     assert not [event for event in desk.mark() if isinstance(event, StateChanged)]
 
 
-def test_square_off_is_paced_to_the_order_rate() -> None:
+def test_a_flatten_sends_every_exit_at_once_whatever_the_rate_of_entries() -> None:
     desk = Desk(parameters(orders_per_second=2))
     desk.mark(alpha=100_000, bravo=50_000, charlie=20_000)
     desk.enter(ALPHA)
@@ -268,8 +268,20 @@ def test_square_off_is_paced_to_the_order_rate() -> None:
     desk.mark(alpha=100_000)
     desk.enter(CHARLIE)
     desk.mark()
-    assert len(intents(desk.command("flatten"))) == 2
-    assert len(intents(desk.mark())) == 1
+    assert {leave.token for leave in intents(desk.command("flatten"))} == {ALPHA, BRAVO, CHARLIE}
+    assert not intents(desk.mark()), "each is on its way: nothing is asked for twice"
+
+
+def test_exits_of_this_second_count_against_entries() -> None:
+    desk = Desk(parameters(orders_per_second=2))
+    desk.mark(alpha=100_000, bravo=50_000, charlie=20_000)
+    desk.enter(ALPHA)
+    desk.enter(BRAVO)
+    desk.mark(alpha=100_000)
+    for leave in intents(desk.command("flatten")):
+        desk.complete(leave)
+    desk.command("resume")
+    assert denial(desk.signal(token=CHARLIE)) == "orders_per_second"
 
 
 def test_exits_go_out_when_halted_with_a_dead_feed_and_a_stale_quote() -> None:
