@@ -128,6 +128,10 @@ class Stack:
         if until_session and self._acked < until_session:
             raise TimeoutError(f"session time is {(until_session - self._acked) / S:.0f} s short")
 
+    def start(self) -> None:
+        """Let the session begin."""
+        self._exchange.post("/admin/start")
+
     def set_speed(self, speed: float) -> None:
         self._exchange.post("/admin/speed", {"speed": round(speed, 3)})
 
@@ -255,7 +259,7 @@ def _steps(
     stack: Stack, run: Run, exchange: Exchange, steps: list[tuple[int, float]], climb: tuple[int, ...]
 ) -> list[dict[str, object]]:
     session = calendar.session(date.fromisoformat(run.config.session.date))
-    exchange.post("/admin/start")
+    stack.start()
     warm_from = session.open_at + (WARM_S - 60) * S
     stack.follow(300, until_session=warm_from)
     before = exchange.get("/admin/state")

@@ -69,7 +69,7 @@ GATEWAY = """
 import sys
 from broker_adapter.gateway import main
 from kitepilot import run
-main.VenueClock = main.WallClock
+main.VenueClock = lambda _monotonic: main.WallClock()
 sys.exit(main.main(run.current()))
 """
 spawn = multiprocessing.get_context("spawn")
