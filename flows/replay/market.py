@@ -26,6 +26,7 @@ from kitepilot.config import Config
 from kitepilot.market.pipeline import MarketPipeline, Out
 from kitepilot.models.loading import card_name, read_card
 from kitepilot.models.port import ModelError
+from kitepilot.risk.admission import admit
 from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
 
 SOURCE = "market-0"
@@ -55,7 +56,9 @@ class Computes(Protocol):
 def verify_market(run: RecordedRun, pipeline: Computes, progress: Progress = lambda records: None) -> Verdict:
     """Compute the day again from its ticks and compare every message of the market flow with the record."""
     comparisons = {
-        topic: Comparison(topic, source, run.records(topic), e.decode) for topic, source in PRODUCERS.items()
+        # on `session` what the decisions refuse is nobody's word, whatever name it carries
+        topic: Comparison(topic, source, run.records(topic), admit if topic == SESSION.name else e.decode)
+        for topic, source in PRODUCERS.items()
     }
     hashes = InstrumentHashes(run.parameters.instruments)
     difference = None
@@ -141,7 +144,10 @@ def first_cell(difference: Difference, instruments: Iterable[e.InstrumentTerms])
     if one is None or other is None or type(one) is not type(other):
         return None
     names = {each.token: each.tradingsymbol for each in instruments}
-    theirs, ours = _table(one), _table(other)
+    try:
+        theirs, ours = _table(one), _table(other)
+    except ValueError:  # columns of unequal length
+        return None
     for key in dict.fromkeys((*theirs, *ours)):
         if repr(theirs.get(key)) != repr(ours.get(key)):  # repr: a NaN equals itself, 0.0 is not -0.0
             token, column = key

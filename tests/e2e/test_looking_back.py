@@ -29,7 +29,7 @@ def test_an_order_of_the_day_is_explained_from_its_ticks_to_its_profit(
 ) -> None:
     house, day = finished_day
     line = filled_entry(house, day)
-    told = house.call("explain", line.order_id, "--json", within_s=120)
+    told = house.call("explain", line.order_id, "--run", line.run_id, "--json", within_s=120)
     assert told.code == 0, told.err[-2000:]
     story = told.result
     assert story["missing"] == []
