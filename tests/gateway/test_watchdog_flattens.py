@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from test_account_watch import place_by_hand, told
 from test_gateway_trades import ended, gateway, until
-from trading_floor import Exchange, Floor, opened
+from trading_floor import Exchange, Floor, opened, venue_at_leisure
 
 from broker_adapter.kite.client import BrokerReadError, KiteBroker
 from broker_adapter.watchdog import journal
@@ -38,6 +38,13 @@ from kitepilot.topics import DECISIONS
 
 pytestmark = pytest.mark.stack
 SILENCE_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    """One of this file's own: a watchdog flattens whatever the account holds."""
+    with venue_at_leisure() as venue:
+        yield venue
 
 
 @pytest.fixture

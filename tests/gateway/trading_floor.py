@@ -90,6 +90,13 @@ def untraced() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def exchange() -> Iterator[Exchange]:
+    with venue_at_leisure() as venue:
+        yield venue
+
+
+@contextmanager
+def venue_at_leisure() -> Iterator[Exchange]:
+    """A sandbox a minute into its session, which then goes on at five seconds a second."""
     with sandbox(OPEN_NS + 60_000_000_000, "--speed", "600") as venue:
         venue.post("/admin/speed", {"speed": 5})
         yield venue

@@ -76,6 +76,12 @@ def test_no_module_is_named_after_a_missing_idea() -> None:
     assert [p for p in tracked("*.py") if BANNED_NAMES.search(p.name)] == []
 
 
+def test_no_two_test_modules_have_one_name() -> None:
+    """They are collected side by side, and the second would not be imported."""
+    names = [path.name for path in tracked("tests/**/*.py") if path.name != "conftest.py"]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_functions_fit_on_a_screen() -> None:
     long = []
     for path in tracked("*.py"):

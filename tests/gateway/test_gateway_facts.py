@@ -7,12 +7,12 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pytest
 from test_gateway_trades import until
-from trading_floor import Floor
+from trading_floor import Exchange, Floor, venue_at_leisure
 
 from broker_adapter.gateway.facts import AGAIN_NS, MINUTE_NS, FactsWatch
 from broker_adapter.gateway.findings import Findings
@@ -140,6 +140,13 @@ async def test_on_paper_the_clock_is_the_exchanges_own_and_told_once() -> None:
         clock.at += MINUTE_NS
     (measured,) = told.of(ClockMeasured)
     assert (measured.skew_ms, measured.against) == (0, "sandbox")
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    """One of this file's own: what an order needs of margin depends on what the account holds."""
+    with venue_at_leisure() as venue:
+        yield venue
 
 
 @pytest.mark.stack
