@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate chaos kill-gateway bench bench-quick faults storm sandbox-demo repin lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate mutations chaos kill-gateway bench bench-quick faults storm sandbox-demo repin lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,9 +77,13 @@ bench: bootstrap ## All benchmarks, full length (some minutes)
 bench-quick: bootstrap ## The same benchmarks, short form
 	@for b in kernels live_path order_path day_max log archive audit ticker replay flatten; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
 
-simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=1 STOP=1 TRACE=1)
-	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(or $(JOBS),1) \
+simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
+	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \
 	  $(if $(STOP),--stop-first) $(if $(TRACE),--trace)
+
+mutations: bootstrap ## Bugs that real systems had, put into copies of the code: the simulation must catch each (SEEDS= ONLY= JOBS= QUICK=1 NOTE=1)
+	@$(BIN)/python tests/simulation/mutations.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY)) --jobs $(JOBS) \
+	  $(if $(QUICK),--quick) $(if $(NOTE),--note)
 
 chaos: bootstrap ## Kill, freeze, cut and fill real processes through paper days on both logs: a table (LOG= SEED= ONLY= QUICK=1 PAGE=)
 	@$(BIN)/python tests/e2e/chaos.py $(if $(LOG),--log $(LOG)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \

@@ -27,6 +27,7 @@ from kitepilot.events import (
     Reconciled,
     SignalRaised,
     StateChanged,
+    TradingState,
     Verdict,
     decode,
 )
@@ -62,10 +63,14 @@ class History:
     foreign_fills: list[ForeignFilled] = field(default_factory=list)
     reconciled: list[Reconciled] = field(default_factory=list)
     account: AccountMarked | None = None
+    marked: list[tuple[int, TradingState, int]] = field(
+        default_factory=list
+    )  # at, state, loss before charges
     positions: Counter[int] = field(default_factory=Counter)
     last: dict[int, int] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
     now: int = 0
+    _losses: dict[int, int] = field(default_factory=dict)
     _cash: int = 0
     _closed_by: str = ""
     _commands: set[str] = field(default_factory=set)
@@ -123,6 +128,8 @@ class History:
             case Marked():
                 self.now = max(self.now, event.event_at)
                 self.last.update(zip(event.tokens, event.last_paise, strict=True))
+                if not self.foreign_fills:
+                    self._losses[self.now] = self.loss_paise
             case SignalRaised():
                 now = max(self.now, event.event_at)
                 # what the owner trades by hand may close shares of ours: whose loss it is, the fold says
@@ -153,6 +160,8 @@ class History:
                     self.kinds[f"state {event.state}"] += 1
             case AccountMarked():
                 self.account = event
+                if (loss := self._losses.pop(event.event_at, None)) is not None:
+                    self.marked.append((event.event_at, event.state, loss))
             case ApprovedIntent():
                 self.intents[event.intent_id] = event
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from simulated_market import S
 
 from flows.decisions import DecisionLogic
-from kitepilot.events import AnyEvent, OrderStatus, Purpose, canonical, decode
+from kitepilot.events import AnyEvent, OrderStatus, Purpose, TradingState, canonical, decode
 from kitepilot.market import calendar
 from kitepilot.orders.intents import parse_tag
 from kitepilot.risk.refold import summary
@@ -33,6 +33,10 @@ OPEN_AT, CUTOFF_AT, SQUARE_OFF_AT, ALARM_AT = (
 )
 FORGIVEN_S = 2.0  # machine seconds after a start in which a 429 may come
 EXIT_WITHIN_S = 200  # a position that has to leave is asked out again within so long (the ladder waits 15)
+
+
+SETTLED_S = 120  # what the owner does by hand is known, and what was on its way has ended
+ENDS = {"COMPLETE": "filled", "CANCELLED": "cancelled", "REJECTED": "rejected"}  # the exchange's word: ours
 
 
 class ViolationError(Exception):
@@ -56,6 +60,10 @@ class Invariants:
         self._reconciled_seen = 0
         self._trades_seen = 0
         self._cash = 0
+        self._marked_seen = 0
+        self._exits_seen = 0
+        self._net: Counter[int] = Counter()
+        self._by_hand_at: dict[int, int] = {}
         self._held: Counter[int] = Counter()
         self.limits = day.run_facts.config.risk.limits()
         self._terms = {each.token: each for each in day.run_facts.told.instruments}
@@ -172,6 +180,37 @@ def the_loss_stays_within_its_cap(it: Invariants) -> str:
     return f"{loss} paise lost, cap and slippage are {most}" if loss > most else ""
 
 
+def the_cap_closes_the_day(it: Invariants) -> str:
+    """At a mark with the cap lost, before charges even, nothing is opened any more."""
+    fresh, it._marked_seen = it.day.history.marked[it._marked_seen :], len(it.day.history.marked)
+    cap = it.limits.daily_loss_paise
+    lost = [(at, loss) for at, state, loss in fresh if state is TradingState.ACTIVE and loss >= cap]
+    return f"active at {calendar.to_ist(lost[0][0]):%H:%M:%S} with {lost[0][1]} of {cap} lost" if lost else ""
+
+
+def no_exit_opens_a_position(it: Invariants) -> str:
+    """An exit of ours only brings the account nearer to nothing, unless the owner has just traded there."""
+    book = it.day.venue.exchange.book
+    for trade in book.trades[it._exits_seen :]:
+        found = parse_tag(book.orders[trade.order_id].request.tag or "")
+        intent = it.day.history.intents.get(found[0]) if found else None
+        signed, net = trade.quantity if trade.buy else -trade.quantity, it._net[trade.token]
+        it._net[trade.token] = net + signed
+        if found is None:
+            it._by_hand_at[trade.token] = trade.traded_at
+            continue
+        quiet = trade.traded_at - it._by_hand_at.get(trade.token, 0) > SETTLED_S * S
+        if (
+            intent is not None
+            and intent.purpose is not Purpose.ENTRY
+            and quiet
+            and abs(net + signed) > abs(net)
+        ):
+            return f"an exit of {trade.quantity} {trade.tradingsymbol} met {net} held: now {net + signed}"
+    it._exits_seen = len(book.trades)
+    return ""
+
+
 def positions_are_asked_out(it: Invariants) -> str:
     """What has to leave is asked out: at the square-off, and when the owner says flatten."""
     history, now = it.day.history, it.day.history.now
@@ -207,6 +246,8 @@ AFTER_A_STEP: tuple[Check, ...] = (
     nothing_is_sent_behind_the_fence,
     the_brokers_limits_are_kept,
     the_loss_stays_within_its_cap,
+    the_cap_closes_the_day,
+    no_exit_opens_a_position,
     positions_are_asked_out,
     reconciliations_do_not_halt,
 )
@@ -278,12 +319,16 @@ def every_order_has_its_end(it: Invariants) -> str:
     journaled = {row[0] for row in rows}
     if lost := history.intents.keys() - journaled:
         return f"never journaled: {sorted(lost)[:2]}"
+    there = {order.request.tag: order for order in it.day.venue.exchange.book.orders.values()}
     for intent_id, tag, status, order_id, filled in rows:
         if not OrderStatus(status).terminal:
             return f"{tag} ({order_id or 'no order id'}) is {status}"
-        order = it.day.venue.exchange.book.orders.get(order_id or "")
-        if order is not None and order.filled_quantity != filled:
-            return f"{tag} has {filled} filled, the exchange {order.filled_quantity}"
+        order = there.get(tag)
+        if order is not None and (ENDS.get(order.status), order.filled_quantity) != (status, filled):
+            theirs = f"{order.status} with {order.filled_quantity}"
+            return f"{tag} ended here as {status} with {filled} filled, at the exchange as {theirs}"
+        if order is None and status != OrderStatus.REJECTED:
+            return f"{tag} is {status} here, and the exchange never had it"
         told = history.status.get(intent_id)
         if told is None or not told.status.terminal:
             return f"the end of {tag} was not told: {told.status if told else 'nothing was'}"

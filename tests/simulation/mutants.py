@@ -18,7 +18,8 @@ STATE = "kitepilot/risk/state.py"
 DECIDE = "kitepilot/risk/decide.py"
 FOREIGN = "kitepilot/risk/foreign.py"
 EXPOSURE = "kitepilot/risk/exposure.py"
-POSITIONS = "kitepilot/orders/positions.py"
+TRUTH = "broker_adapter/gateway/truth.py"
+ALLOWANCES = "broker_adapter/kite/allowances.py"
 CALENDAR = "kitepilot/market/calendar.py"
 
 
@@ -31,6 +32,11 @@ class Mutant:
     file: str
     old: str
     new: str
+    also: tuple[tuple[str, str, str], ...] = ()  # more (file, old, new): a second guard that would hide it
+
+    @property
+    def edits(self) -> tuple[tuple[str, str, str], ...]:
+        return ((self.file, self.old, self.new), *self.also)
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -39,7 +45,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the request timed out and was sent again; both went live",
         SUBMIT,
         "if not isinstance(sent.outcome, Throttled):",
-        "if not isinstance(sent.outcome, Throttled | Unknown):",
+        'if type(sent.outcome).__name__ not in ("Throttled", "Unknown"):',
     ),
     Mutant(
         "not_found_means_cancelled",
@@ -47,6 +53,13 @@ MUTANTS: tuple[Mutant, ...] = (
         DESK,
         "if file.looks < ABSENT_LOOKS or not long_enough or machine_ns < ABSENT_MACHINE_NS:",
         "if file.looks < 1:",
+        also=(
+            (
+                TRUTH,
+                "if file.tag not in present and 0 < file.missing_steady < started:",
+                "if file.tag not in present:",
+            ),
+        ),
     ),
     Mutant(
         "partly_filled_then_cancelled_fills_nothing",
@@ -63,13 +76,21 @@ MUTANTS: tuple[Mutant, ...] = (
         MACHINE,
         "filled = max(truth.filled_quantity, filled_quantity)",
         "filled = filled_quantity",
+        also=(
+            (
+                DESK,
+                "filled = sum(child.filled_quantity for child in children)",
+                "filled = sum(child.seen.filled_quantity for child in children)",
+            ),
+        ),
     ),
     Mutant(
         "an_ended_order_comes_back_to_life",
-        "an old OPEN after COMPLETE made the order live again, for ever",
+        "the reply, or an old OPEN, came after COMPLETE and made the order live again",
         MACHINE,
         "status = TRANSITIONS[truth.status, event]",
-        "again = truth.status.terminal and event is OrderEvent.OPEN\n"
+        "late = (OrderEvent.ACKNOWLEDGED, OrderEvent.OPEN, OrderEvent.PENDING)\n"
+        "    again = truth.status.terminal and event in late\n"
         "    status = TRANSITIONS[OrderStatus.WORKING if again else truth.status, event]",
     ),
     Mutant(
@@ -88,31 +109,39 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a_trade_is_booked_twice_by_the_account",
-        "the same fill told again after a crash moved the position again",
+        "messages told again after a crash were folded twice, and the same fill moved the position again",
         ACCOUNT,
         "    if order is not None and trade in order.trades:\n        return False\n",
         "",
+        also=((DECIDE, "    if event.seq <= last:\n        return False\n", ""),),
     ),
     Mutant(
         "an_inferred_fill_is_booked_beside_the_real_one",
         "an order that ended as filled moved the position, and so did its trades",
         ACCOUNT,
-        "    order.reported_quantity = max(order.reported_quantity, update.filled_quantity)\n",
-        "    missing = update.filled_quantity - max(order.filled_quantity, order.reported_quantity)\n"
-        "    if missing > 0:\n"
-        "        before = state.position(order.token)\n"
-        "        after = apply_fill(before, order.side, missing, order.limit_price_paise)\n"
-        "        state.positions[order.token] = after\n"
-        "    order.reported_quantity = max(order.reported_quantity, update.filled_quantity)\n",
+        "    if not order.status.terminal:\n        order.status = update.status\n",
+        "    if not order.status.terminal:\n"
+        "        order.status = update.status\n"
+        "        if update.status.terminal and update.filled_quantity:\n"
+        "            filled, price = update.filled_quantity, order.limit_price_paise\n"
+        "            after = apply_fill(state.position(order.token), order.side, filled, price)\n"
+        "            state.positions[order.token] = after\n",
     ),
     Mutant(
         "a_fill_after_the_end_is_ignored",
-        "the venue raced the cancel, and the fill of a finished order was dropped",
+        "the end was told before its fills, and the fills of a finished order were dropped",
         ACCOUNT,
         "    value = fill.quantity * fill.price_paise\n    before = order.filled_paise",
         "    if order is not None and order.status.terminal:\n"
         "        return False\n"
         "    value = fill.quantity * fill.price_paise\n    before = order.filled_paise",
+        also=(
+            (
+                DESK,
+                "        if file.hungry or (file.seen == was and not found):\n            return file, None",
+                "        if file.seen == was and not found:\n            return file, None",
+            ),
+        ),
     ),
     Mutant(
         "the_days_loss_starts_over_after_a_restart",
@@ -159,11 +188,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "        entry_cutoff_at=of.entry_cutoff_at + 19_800 * NS_PER_S,",
     ),
     Mutant(
-        "the_loss_cap_looks_at_realised_results_only",
-        "an open position lost what it liked",
+        "the_loss_cap_forgets_what_was_closed",
+        "the cap looked at open positions only, and each new one had the whole cap again",
         EXPOSURE,
         "    return value.closing_charges_paise - earned - value.unrealised_paise",
-        "    return value.closing_charges_paise - earned",
+        "    return value.closing_charges_paise - value.unrealised_paise",
+        also=(
+            (
+                EXPOSURE,
+                "at_stops = value.worst_charges_paise - earned - value.worst_unrealised_paise",
+                "at_stops = value.worst_charges_paise - value.worst_unrealised_paise",
+            ),
+        ),
     ),
     Mutant(
         "exits_do_not_count_what_is_on_its_way",
@@ -184,21 +220,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "a halt stopped the exits as well",
         EXITS,
         "    if not reason or now < holding.next_attempt_at:\n        return []",
-        "    if not reason or now < holding.next_attempt_at or state.trading is TradingState.HALTED:\n"
+        "    if not reason or now < holding.next_attempt_at or state.trading.value == 'halted':\n"
         "        return []",
     ),
     Mutant(
-        "time_goes_backwards",
-        "a clock that jumped back opened the day again after the cutoff",
-        DECIDE,
-        "    state.now = max(state.now, event.event_at)",
-        "    state.now = event.event_at",
+        "the_limiter_counts_from_when_it_asked",
+        "a sliding window of our own sends met the broker's calendar seconds, and the broker said 429",
+        ALLOWANCES,
+        "granted = Pass(now + (arrives_within_ns or 0), in_flight=arrives_within_ns is None)",
+        "granted = Pass(now - self._windows[scope][0]._span_ns // 2, in_flight=False)",
     ),
     Mutant(
-        "what_a_producer_repeats_counts_again",
-        "messages repeated after a crash were folded twice",
-        DECIDE,
-        "    if event.seq <= last:\n        return False\n",
+        "what_was_journaled_and_not_told_is_never_told",
+        "the process died between its database and the log; the fill was in one of them only",
+        GATEWAY,
+        "        await self._scribe.republish(progress.unpublished)\n",
         "",
     ),
     Mutant(
@@ -241,14 +277,5 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if len(states) == 1:\n        return states.pop(), filled",
         "    if OrderStatus.FILLED in states:\n        return OrderStatus.FILLED, filled\n"
         "    if len(states) == 1:\n        return states.pop(), filled",
-    ),
-    Mutant(
-        "a_turned_position_keeps_its_side",
-        "the sign of a position that went through zero was lost",
-        POSITIONS,
-        "        quantity=position.quantity + side.sign * quantity,",
-        "        quantity=position.quantity + side.sign * quantity\n"
-        "        if position.quantity * side.sign >= 0\n"
-        "        else position.quantity + side.sign * min(quantity, abs(position.quantity)),",
     ),
 )

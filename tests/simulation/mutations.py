@@ -51,19 +51,23 @@ class Verdict:
         return self.seed >= 0
 
 
-def mutated(mutant: Mutant, text: str) -> str:
-    """The file's text with the bug in it.
+def mutate(mutant: Mutant, root: Path) -> dict[Path, str]:
+    """File -> its text with the bug in it, of the tree at `root`.
 
     Raises:
         MutantError: the text to replace is not there exactly once.
     """
-    found = text.count(mutant.old)
-    if found != 1:
-        raise MutantError(
-            f"mutant {mutant.name}: its text occurs {found} times in {mutant.file}: "
-            "the code has moved on, bring tests/simulation/mutants.py up to it"
-        )
-    return text.replace(mutant.old, mutant.new)
+    texts: dict[Path, str] = {}
+    for file, old, new in mutant.edits:
+        path = root / file
+        text = texts.get(path) or path.read_text()
+        if text.count(old) != 1:
+            raise MutantError(
+                f"mutant {mutant.name}: its text occurs {text.count(old)} times in {file}: "
+                "the code has moved on, bring tests/simulation/mutants.py up to it"
+            )
+        texts[path] = text.replace(old, new)
+    return texts
 
 
 @contextmanager
@@ -74,8 +78,8 @@ def copy_with(mutant: Mutant | None) -> Iterator[Path]:
         for name in PACKAGES:
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         if mutant is not None:
-            path = root / mutant.file
-            path.write_text(mutated(mutant, path.read_text()))
+            for path, text in mutate(mutant, root).items():
+                path.write_text(text)
         yield root
 
 
@@ -121,6 +125,8 @@ def run(mutants: Sequence[Mutant], seeds: dict[str, str], jobs: int, console: Co
 
         def one(mutant: Mutant) -> Verdict:
             verdict = judge(mutant, seeds[mutant.name])
+            came = f"seed {verdict.seed}: {verdict.broke}" if verdict.caught else "[red]survived[/red]"
+            progress.console.print(f"{mutant.name}: {came}")
             progress.advance(bar)
             return verdict
 

@@ -50,6 +50,7 @@ from kitepilot.market.instruments import Instrument
 from kitepilot.topics import INTENTS, ORDERS, SESSION
 
 DAY = date(2026, 11, 20)
+MOST_TURNS = 300_000  # a day has some ten thousand
 COARSE_S, FINE_S = 180, 1
 AFTERWARDS_S = 12.0  # of machine time, from the close to the end of the gateway
 STRATEGIES = ("rule", "other")
@@ -177,9 +178,11 @@ class Day:
         self.decisions.start()
         self.gateway.start()
         self.loop.at(0.05, self._begin_step)
-        self.loop.run(lambda: self.over or self.failure is not None)
+        self.loop.run(lambda: self.over or self.failure is not None or self.loop.turns > MOST_TURNS)
         if self.failure is not None:
             raise self.failure
+        if not self.over:
+            raise ViolationError("the day comes to an end", f"not after {MOST_TURNS} turns of the loop")
         self.checks.at_the_end()
 
     def _begin_step(self) -> None:

@@ -55,7 +55,7 @@ class Trouble(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """`quiet_from` (session ns): the liveness phase."""
 
@@ -64,6 +64,8 @@ class Plan:
     troubles: list[Trouble] = field(repr=False)
     quiet_from: int
     late: bool  # faults go on past the square-off: only safety is promised then
+    halted_from: int = 0  # session ns; the owner halts before the square-off and leaves it so; 0: he does not
+    halted: bool = False
 
     def wishes_at(self, at: int) -> Sequence[Wish]:
         return self.wishes.get(at // S, ())
@@ -90,7 +92,9 @@ def plan(seed: int, session: Session) -> Plan:
             kind = draws.choices([k for k, _ in TROUBLES], [w for _, w in TROUBLES])[0]
             if at < quiet_from:
                 troubles.append(Trouble(at, kind))
-    return Plan(windows, dict(wishes), sorted(troubles), quiet_from, late)
+    words = random.Random(f"{seed}:last word")
+    halted_from = session.square_off_at - words.randrange(5, 300) * S if words.random() < 0.2 else 0
+    return Plan(windows, dict(wishes), sorted(troubles), quiet_from, late, halted_from)
 
 
 def _windows(draws: random.Random, session: Session) -> tuple[Window, ...]:
@@ -125,6 +129,11 @@ def strike(day: Day, now: int) -> None:
         trouble = troubles.pop(0)
         if not day.quiet:
             _STRIKE[trouble.kind](day)
+    if day.plan.halted_from and now >= day.plan.halted_from:
+        if not day.plan.halted:
+            day.plan.halted = True
+            day.market.command("halt")
+        return
     if any(window.start <= now < window.start + S for window in day.plan.windows) and (
         day.history.account is not None and day.history.account.state != "active"
     ):

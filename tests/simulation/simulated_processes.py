@@ -70,7 +70,7 @@ def config_of(kind: int) -> Config:
         {
             "broker": {"slice_value_rupees": (20_000, 500_000, 6_000, 1_700)[kind], "orders_per_second": 8},
             "risk": {
-                "daily_loss_rupees": (1_500, 25_000, 600, 5_000)[kind],
+                "daily_loss_rupees": (300, 25_000, 150, 5_000)[kind],
                 "drawdown_rupees": 25_000,
                 "trade_notional_rupees": (30_000, 45_000, 30_000, 30_000)[kind],
                 "order_value_rupees": 50_000,
