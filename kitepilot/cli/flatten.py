@@ -10,12 +10,11 @@ from typing import Any
 
 import httpx
 
-from kitepilot import events as e
+from kitepilot.cli.owner import say
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.config import Config
 from kitepilot.ports import EventLog
 
-SOURCE = "cli-down"  # a producer of its own: its numbers are the clock's
 WITHIN_S = 60.0
 LOOK_EVERY_S = 0.25
 NS_PER_S = 1_000_000_000
@@ -40,16 +39,8 @@ def flatten(log: EventLog, status: Status, close_at: int, now: int, patience: Pa
         SupervisionError: not seen flat in time; says what is open and what to do.
     """
     wait = patience or Patience()
-    for number, name in enumerate(("flatten", "halt")):
-        said = e.Commanded(
-            source=SOURCE,
-            seq=now + number,
-            event_at=now,
-            command_id=f"cli-down-{now}-{name}",
-            command=name,
-            by="cli",
-        )  # the clock numbers it: `down` may be said twice, and the log drops a number that repeats
-        log.append("session", [e.encode(said, emitted_at=now)])
+    for name in ("flatten", "halt"):
+        say(log, name)
     deadline, seen = wait.monotonic() + wait.within_s, "the API does not answer"
     while True:
         try:

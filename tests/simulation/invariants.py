@@ -59,6 +59,7 @@ class Invariants:
         self._due_since: dict[int, int] = {}
         self._reconciled_seen = 0
         self._trades_seen = 0
+        self.replayed = DecisionLogic()  # the day folded again, once it is over
         self._cash = 0
         self._marked_seen = 0
         self._exits_seen = 0
@@ -272,7 +273,7 @@ def the_day_replays_to_the_same_words(it: Invariants) -> str:
         if said != words:
             first = next((n for n, (a, b) in enumerate(zip(said, words, strict=False)) if a != b), -1)
             return f"{topic}: {len(said)} said, {len(words)} replayed, first difference at {first}"
-    it.replayed = logic  # type: ignore[attr-defined]
+    it.replayed = logic
     return ""
 
 
@@ -309,7 +310,7 @@ def _blob(it: Invariants) -> bytes:
 
     from flows.decisions import Saved
 
-    return msgpack.decode(it.replayed.snapshot(), type=Saved).state  # type: ignore[attr-defined]
+    return msgpack.decode(it.replayed.snapshot(), type=Saved).state
 
 
 def every_order_has_its_end(it: Invariants) -> str:

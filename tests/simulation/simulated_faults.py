@@ -99,7 +99,6 @@ def plan(seed: int, session: Session) -> Plan:
 
 def _windows(draws: random.Random, session: Session) -> tuple[Window, ...]:
     """Busy stretches: near the open, across the cutoff, across the square-off, and a few between."""
-    length = lambda: draws.randint(*BUSY_S) * S  # noqa: E731
     starts = [session.open_at + draws.randint(1, 60) * S]
     span = (session.entry_cutoff_at - session.open_at) // S - 300
     starts += [session.open_at + draws.randrange(120, span) * S for _ in range(draws.randint(2, 4))]
@@ -109,7 +108,7 @@ def _windows(draws: random.Random, session: Session) -> tuple[Window, ...]:
     for start in sorted(starts):
         if made and start < made[-1].end:
             continue
-        made.append(Window(start // S * S, (start + length()) // S * S))
+        made.append(Window(start // S * S, (start + draws.randint(*BUSY_S) * S) // S * S))
     return tuple(made)
 
 
