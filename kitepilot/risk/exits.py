@@ -11,7 +11,9 @@ made a flatten of twenty a second slower than the broker does.
 
 from __future__ import annotations
 
-from kitepilot.events import InstrumentTerms, Purpose, Side
+import msgspec
+
+from kitepilot.events import InstrumentTerms, Purpose, RiskLimits, Side
 from kitepilot.orders.positions import Position
 from kitepilot.risk import ladder, records, states
 from kitepilot.risk.checks import NS_PER_S, compared
@@ -43,7 +45,7 @@ def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:
     quantity = abs(position.quantity) - exiting_quantity(state, token)
     if quantity <= 0:
         return []
-    band = state.limits.price_band_bps
+    band = _ladder_limits(state).price_band_bps
     draft = _draft(state, holding, terms, purpose=purpose, quantity=quantity, now=now)
     called = _call_owner(state, holding, terms, position)
     holding.attempts += 1
@@ -82,7 +84,7 @@ def _draft(
     side = Side.SELL if position.quantity > 0 else Side.BUY
     paid = position.cost_paise // abs(position.quantity)
     step = ladder.rung(
-        state.limits,
+        _ladder_limits(state),
         holding.attempts,
         holding.exit_wanted,
         must_be_flat=now >= terms.force_flat_at,
@@ -101,6 +103,12 @@ def _draft(
         bar_close_at=now,
         now=now,
     )
+
+
+def _ladder_limits(state: DeskState) -> RiskLimits:
+    """The owner may narrow the band for entries during the day; how far the last exit goes stays what the
+    run began with, or a position could not leave a market that has moved."""
+    return msgspec.structs.replace(state.limits, price_band_bps=state.ceiling.price_band_bps)
 
 
 def _call_owner(

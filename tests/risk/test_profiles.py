@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from desk import ALPHA, BRAVO, LIMITS, Desk, denial, only_intent, parameters
+from desk import ALPHA, BRAVO, DAY, LIMITS, Desk, S, denial, only_intent, parameters
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ from kitepilot.events import (
     Verdict,
     encode,
 )
+from kitepilot.market.calendar import ist_ns
 from kitepilot.risk.admission import UnusableError, admit
 from kitepilot.risk.profiles import LIMITS as TABLE
 from kitepilot.risk.profiles import beyond, limits_flaw, looser_than, past_configuration
@@ -44,6 +45,15 @@ def test_a_tighter_version_denies_at_once_and_every_verdict_cites_it() -> None:
     (verdict,) = [each for each in desk.signal() if isinstance(each, Verdict)]
     assert verdict.profile_version == 2
     assert not verdict.approved or verdict.quantity <= 58  # a sizing method may cut the order to it
+
+
+def test_a_band_that_the_owner_narrows_never_narrows_the_last_exit() -> None:
+    desk = ready()
+    desk.complete(only_intent(desk.signal()))
+    desk.activate(2, price_band_bps=20, exit_protection_bps=20)
+    desk.now = ist_ns(DAY, "15:05") - S
+    last = only_intent(desk.mark(alpha=90_000))
+    assert (last.order_type, last.protection_bps) == ("MARKET", LIMITS.price_band_bps)
 
 
 def test_a_version_counts_once_and_survives_a_restart() -> None:
