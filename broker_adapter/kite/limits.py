@@ -39,24 +39,40 @@ def shares_of(broker: BrokerSection) -> EntryShares:
 
 
 class PatientTime:
-    """Session time that goes on by machine seconds while the session clock stands still."""
+    """Session time that goes on by machine seconds while the session clock stands still.
+
+    A clock that we were slow to hear looks as if it stood. Its frames then come all at once, so what it gains
+    in the second after a standstill is taken from what was added meanwhile: no time counts twice.
+    """
 
     def __init__(self, clock: Clock, monotonic: Monotonic) -> None:
         self._clock = clock
         self._monotonic = monotonic
         self._last = clock.now()
         self._moved = monotonic()
+        self._owed = 0
+        self._owed_until = self._moved
         self.added = 0
 
     def now(self) -> int:
         session, machine = self._clock.now(), self._monotonic()
         stood = int((machine - self._moved) / STANDSTILL_S)
         if session != self._last:
+            self._repay(session - self._last, machine)
             self._last, self._moved = session, machine
         elif stood:
             self.added += stood * SECOND_NS
+            self._owed += stood * SECOND_NS
+            self._owed_until = machine + STANDSTILL_S
             self._moved += stood * STANDSTILL_S
         return session + self.added
+
+    def _repay(self, gained: int, machine: float) -> None:
+        if machine > self._owed_until:
+            self._owed = 0
+        caught_up = min(self._owed, gained)
+        self._owed -= caught_up
+        self.added -= caught_up
 
 
 class RateLimits:

@@ -16,10 +16,10 @@ from rich.console import Console
 from kitepilot.cli import opening, outcome
 from kitepilot.cli import processes as table
 from kitepilot.cli.background import refuse_second, require_clean
-from kitepilot.cli.guard import DiskFullError, Guard, no_guard
+from kitepilot.cli.guard import DiskFullError, Guard, no_guard, require_room
 from kitepilot.cli.opening import Exchange
 from kitepilot.cli.seeding import ensure_models
-from kitepilot.cli.supervise import Supervisor
+from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.cli.venue import SandboxVenue
 from kitepilot.cli.watch import Bar, Follower, StalledError, command, speaker, stderr_console
 from kitepilot.config import Config, ConfigError
@@ -130,17 +130,25 @@ class Day:
             DiskFullError: flattened first, if there was still room for that.
         """
         while not self.interrupt.asked.is_set():
-            follower.step()
             try:
+                self._step(follower)
                 self._guard()
             except DiskFullError:
-                with contextlib.suppress(StalledError, LogError, OSError):
+                with contextlib.suppress(SupervisionError, StalledError, LogError, OSError):
                     self._flatten(follower, log, FLATTEN_FULL_DISK_WITHIN_S)
                 raise
             if follower.watch.state == "closed" and follower.watch.session_time >= close_at:
                 return False
         self._flatten(follower, log)
         return True
+
+    def _step(self, follower: Follower) -> None:
+        """A full disk brings down whatever writes first: it is named before what it did."""
+        try:
+            follower.step()
+        except (SupervisionError, StalledError, LogError, OSError):
+            require_room(self.run.home)
+            raise
 
     def _flatten(self, follower: Follower, log: EventLog, within_s: float = FLATTEN_WITHIN_S) -> None:
         asked_at = follower.watch.session_time

@@ -31,6 +31,7 @@ from broker_adapter.kite.limits import (
     DayCapError,
     EntryShares,
     ModificationCapError,
+    PatientTime,
     RateLimits,
 )
 
@@ -256,6 +257,32 @@ async def test_a_full_second_opens_again_though_the_session_clock_stands_still()
     for _ in range(3):
         await limits.admit("quote")
     assert 2 <= clock.machine <= 4
+
+
+def test_a_clock_that_was_heard_late_is_not_counted_twice() -> None:
+    machine, clock = [100.0], VenueClock(lambda: 0.0)
+    clock.feed(BEGIN)
+    time = PatientTime(clock, lambda: machine[0])
+    machine[0] += 1.5  # our own process was busy: the frames wait to be read
+    assert time.now() == BEGIN + SECOND_NS
+    for tenth in range(1, 16):  # and now they come, one after the other
+        clock.feed(BEGIN + tenth * SECOND_NS // 10)
+        assert time.now() == BEGIN + max(SECOND_NS, tenth * SECOND_NS // 10)
+
+
+def test_a_clock_that_did_stand_keeps_the_seconds_that_passed() -> None:
+    machine, clock = [100.0], VenueClock(lambda: 0.0)
+    clock.feed(BEGIN)
+    time = PatientTime(clock, lambda: machine[0])
+    machine[0] += 10
+    assert time.now() == BEGIN + 10 * SECOND_NS
+    seen = []
+    for tenth in range(1, 31):
+        machine[0] += 0.1
+        clock.feed(BEGIN + tenth * SECOND_NS // 10)
+        seen.append(time.now())
+    assert seen == sorted(seen), "it never goes back"
+    assert BEGIN + 11 * SECOND_NS <= seen[-1] <= BEGIN + 13 * SECOND_NS
 
 
 def test_the_command_line_waits_the_same_way_without_an_event_loop() -> None:
