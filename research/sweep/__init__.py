@@ -1,0 +1,1 @@
+"""Many parameter sets over the same sessions: a compiled desk, and how little the best of many says."""
