@@ -16,10 +16,11 @@ from rich.table import Table
 from broker_adapter.sandbox.feed.port import MarketFeed
 from kitepilot import config as configuration
 from kitepilot.cli import past_days
-from kitepilot.cli.report import ist_clock, rupees
+from kitepilot.cli.report import ist_clock
 from kitepilot.config import Config
 from kitepilot.market import calendar
 from kitepilot.market.pipeline import MarketPipeline
+from kitepilot.money import rupees
 from kitepilot.run import Run
 from research.backtest import Day, announced, pipeline_market, trade
 from research.desk import Result

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kitepilot import events as e
-from kitepilot.cli.report import EquityCurve, ist_clock, rupees
+from kitepilot.cli.report import EquityCurve, ist_clock
+from kitepilot.money import rupees
 from kitepilot.orders.permission import permitted
 from kitepilot.risk.admission import admit
 from kitepilot.topics import DECISIONS, INTENTS, SESSION

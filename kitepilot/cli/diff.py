@@ -12,8 +12,9 @@ from rich.table import Table
 
 from kitepilot.cli import past_days
 from kitepilot.cli.backtest import feed_of
-from kitepilot.cli.report import ist_clock, rupees
+from kitepilot.cli.report import ist_clock
 from kitepilot.config import Config
+from kitepilot.money import rupees
 from research.account import Trip
 from research.attribution import Comparison, Pair, TickComparison, compare
 

@@ -18,10 +18,10 @@ from sqlalchemy import create_engine, text
 
 from kitepilot.cli import books
 from kitepilot.cli.books import Book, Fill, Totals
-from kitepilot.cli.report import rupees
 from kitepilot.cli.tape import Tape
 from kitepilot.cli.venue import Venue, VenueBooks, VenueUnreadableError
 from kitepilot.events import Side
+from kitepilot.money import rupees
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import SESSION, TOPICS

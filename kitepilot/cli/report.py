@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from kitepilot.money import rupees
+
 IST = ZoneInfo("Asia/Kolkata")
 WIDTH, HEIGHT, MARGIN = 900, 260, 46
 MINUTE_NS = 60_000_000_000
@@ -51,11 +53,6 @@ def ist_clock(at_ns: int) -> str:
 def ist_millis(at_ns: int) -> str:
     """`15:04:05.123` in IST."""
     return f"{ist_clock(at_ns)}.{at_ns // 1_000_000 % 1000:03d}"
-
-
-def rupees(paise: int) -> str:
-    """`-1,234.50`."""
-    return f"{paise / 100:,.2f}"
 
 
 def chart(points: list[EquityPoint]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from kitepilot.cli.report import ist_clock, rupees
+from kitepilot.cli.report import ist_clock
 from kitepilot.cli.story import Story
+from kitepilot.money import rupees
 
 FEATURES_SHOWN = 14
 

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from kitepilot import events as e
 from kitepilot.cli.opening import SOURCE, Exchange
-from kitepilot.cli.report import ist_clock, rupees
+from kitepilot.cli.report import ist_clock
+from kitepilot.money import rupees
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS, INTENTS, ORDERS

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepilot.cli.outcome import percentiles
-from kitepilot.cli.report import MINUTE_NS, EquityCurve, chart, ist_clock, rupees
+from kitepilot.cli.report import MINUTE_NS, EquityCurve, chart, ist_clock
+from kitepilot.money import rupees
 
 
 def test_the_curve_keeps_one_point_a_minute_and_the_last_mark() -> None:
