@@ -20,6 +20,7 @@ from kitepilot.cli import reconcile, report, sealing
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.cli.tape import Tape
 from kitepilot.cli.venue import Venue
+from kitepilot.money import rupees
 from kitepilot.orders.permission import permitted
 from kitepilot.orders.positions import FLAT, Position, apply_fill
 from kitepilot.ports import EventLog, LogError
@@ -336,7 +337,6 @@ def show(console: Console, result: dict[str, Any]) -> None:
 
 def summary_lines(result: dict[str, Any]) -> list[str]:
     """The summary in a dozen lines."""
-    rupees = report.rupees
     hit = f"{100 * result['hit_rate']:.0f} %" if result["round_trips"] else "-"
     denials = ", ".join(f"{code} {n}" for code, n in result["denials"].items()) or "none"
     dead = ", ".join(f"{reason} {n}" for reason, n in result["dead_letters"].items()) or "none"
