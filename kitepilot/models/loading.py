@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 
 from kitepilot.models.port import ModelCard, ModelError, OfflineModel, OnlineModel, Scorer
+from kitepilot.models.scoring import scorer_of
 from kitepilot.strategies.plugins import PluginError, load
 
 MODELS = "kitepilot.models"
+SUFFIXES = {"lightgbm": "txt", "xgboost": "json", "onnx": "onnx"}
 
 
 def artifact_name(kind: str) -> str:
     """File name of a trained model in the models folder."""
-    return f"{kind}.txt"
+    return f"{kind}.{SUFFIXES.get(kind, 'bin')}"
 
 
 def card_name(kind: str) -> str:
@@ -34,24 +36,19 @@ def read_card(raw: bytes, where: str) -> ModelCard:
     try:
         return msgspec.json.decode(raw, type=ModelCard)
     except (msgspec.DecodeError, msgspec.ValidationError) as err:
-        raise ModelError(f"{where} is not a model card: {err}; run `kitepilot seed` again") from err
+        raise ModelError(f"{where} is not a model card: {err}; train the model again") from err
 
 
 def make_offline(kind: str, artifact: bytes, card: ModelCard, features: Sequence[str]) -> Scorer:
-    """The offline model `kind`, ready to score rows whose columns are `features`.
+    """The offline model `kind`, ready to score rows whose columns are `features`; it reads those of its card.
 
     Raises:
-        ModelError: trained on other features, another kind, or an artifact that is not the card's.
+        ModelError: a feature of the card is not there, another kind, or an artifact that is not the card's.
         PluginError: no such plug-in.
     """
     if card.kind != kind:
         raise ModelError(f"models.offline is {kind!r}, but the card of {card.model_id} says {card.kind!r}")
-    if card.features != tuple(features):
-        raise ModelError(
-            f"model {card.model_id} was trained on other features than the kernels compute now; "
-            "run `kitepilot seed` again"
-        )
-    return cast(type[OfflineModel], load(MODELS, kind)).from_artifact(artifact, card)
+    return scorer_of(cast(type[OfflineModel], load(MODELS, kind)), artifact, card, features)
 
 
 def staleness(card: ModelCard, session: date, max_age_sessions: int) -> str:

@@ -1,9 +1,11 @@
 """What a model is: rows of features in, one score per row out, in one call per bar close.
 
 A score is the probability, 0..1, that the label is true: the price 300 s later is higher by more than a
-round trip costs. A row with a NaN feature is warming up and gets NaN.
+round trip costs (or what else the card says). A row without a score gets NaN.
 
-A user's own model is a class with one of these shapes, named in the entry points `kitepilot.models`.
+A user's own model is a class with one of these shapes, named in the entry points `kitepilot.models`. An
+offline one is told its columns by its card: `scoring.CardScorer` chooses them by name, keeps back the rows it
+may not score, and calibrates what it says.
 """
 
 from __future__ import annotations
@@ -11,9 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from kitepilot.models.card import ModelCard
+
+__all__ = [
+    "Booleans", "Floats", "Integers", "ModelCard", "ModelError", "OfflineModel", "OnlineModel", "Scorer",
+]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -24,28 +31,6 @@ class ModelError(ValueError):
     """A model cannot be used; the text says which file, why, and what to do."""
 
 
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a trained model comes from. Stored as JSON beside the artifact."""
-
-    model_id: str  # <kind>-<first 8 hex digits of artifact_sha256>
-    kind: str
-    artifact_sha256: str
-    spec_hash: str  # of everything the training depended on, the code's versions included
-    features: tuple[str, ...]
-    label: str
-    horizon_s: int
-    cost_bps: float
-    train_dates: tuple[str, ...]
-    validation_dates: tuple[str, ...]
-    data: str  # what market the rows came from
-    seed: int
-    rows_train: int
-    rows_validation: int
-    parameters: dict[str, float | int | str | bool]
-    metrics: dict[str, float]
-    libraries: dict[str, str]
-
-
 class Scorer(Protocol):
     """Scores rows. Deterministic: the same rows give the same bits."""
 
@@ -53,16 +38,20 @@ class Scorer(Protocol):
     def model_id(self) -> str: ...
 
     def score(self, x: Floats) -> Floats:
-        """float64[n, F] -> float64[n] in 0..1, NaN for rows with a NaN feature."""
+        """float64[n, F] -> float64[n] in 0..1, NaN for rows without a score."""
         ...
 
 
 class OfflineModel(Scorer, Protocol):
-    """Trained before the day, frozen during it."""
+    """Trained before the day, frozen during it.
+
+    `score` gets the columns of the card's features in the card's order, and only rows that the card's NaN
+    policy lets through; it uses one thread.
+    """
 
     @classmethod
     def from_artifact(cls, artifact: bytes, card: ModelCard) -> Self:
-        """Raises `ModelError` when the bytes are not the ones the card describes."""
+        """`artifact` has the card's SHA-256. Raises `ModelError` when it is no model, or not the card's."""
         ...
 
 
