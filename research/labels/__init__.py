@@ -1,0 +1,24 @@
+"""Labels over bars: what would have come of acting at a bar's close, and until when that was open.
+
+    examples_of(source, FixedHorizon(5, ChargedCost()), ("m_ret_5m", "vwap_dev")) -> Examples
+
+`port` says what a label is; `fixed_horizon`, `triple_barrier` and `meta_label` are three; `cost` is what a
+round trip costs; `rows` turns labelled sessions into examples.
+"""
+
+from research.labels.cost import ChargedCost, Cost, FlatCost
+from research.labels.fixed_horizon import FixedHorizon
+from research.labels.meta_label import MetaLabel
+from research.labels.port import Label, Labelled
+from research.labels.triple_barrier import TripleBarrier
+
+__all__ = [
+    "ChargedCost",
+    "Cost",
+    "FixedHorizon",
+    "FlatCost",
+    "Label",
+    "Labelled",
+    "MetaLabel",
+    "TripleBarrier",
+]
