@@ -321,6 +321,7 @@ def show(console: Console, result: dict[str, Any]) -> None:
     heads = result["reconciliation"]["heads"]
     title = f"Reconciliation of {result['run_id']}"
     table = Table(*heads, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    table.show_edge, table.pad_edge = False, False
     for column in table.columns:
         column.no_wrap = True
         column.justify = "left" if column is table.columns[0] else "right"

@@ -35,9 +35,9 @@ TITLES = {
     "bought": "shares bought",
     "sold": "shares sold",
     "turnover_paise": "turnover ₹",
-    "realised_paise": "realised P&L ₹",
+    "realised_paise": "realised ₹",
     "charges_paise": "charges ₹",
-    "open_positions": "open positions",
+    "open_positions": "still open",
 }
 
 _FILLS = "select order_id, trade_id, token, side, quantity, price_paise, traded_at_ns from"
