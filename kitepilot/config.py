@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from kitepilot.events import RiskLimits, RiskProfile, Sizing
+from kitepilot.models.gates import Bounds
 from kitepilot.risk import sizing
 
 # Kite Connect exceptions page, read 2026-07-14; per client account
@@ -92,10 +93,14 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     offline: str = "lightgbm"
     online: str = "river_logistic"
     max_age_sessions: int = 20  # since the last day it was trained on (weekdays are counted)
+    canary_share: float = 0.1  # of the instruments, chosen by their tokens: the canary scores these
+    gates: Bounds = Bounds()
 
     def __post_init__(self) -> None:
         if self.max_age_sessions < 1:
             raise ValueError(f"models.max_age_sessions {self.max_age_sessions} must be at least 1")
+        if not 0.0 <= self.canary_share <= 0.5:
+            raise ValueError(f"models.canary_share {self.canary_share} must be 0 to 0.5")
 
 
 class SizingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

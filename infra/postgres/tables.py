@@ -274,3 +274,51 @@ watchdog_orders = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("copied_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
 )
+
+models = sa.Table(
+    "models",
+    METADATA,
+    sa.Column("model_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("artifact_sha256", sa.Text, nullable=False),
+    sa.Column("card", JSONB, nullable=False),
+    sa.Column("data_from", sa.Date, nullable=False),
+    sa.Column("data_to", sa.Date, nullable=False),
+    sa.Column("data_hash", sa.Text, nullable=False),
+    sa.Column("features_hash", sa.Text, nullable=False),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("metrics", JSONB, nullable=False),
+    sa.Column("parent", sa.Text, sa.ForeignKey("models.model_id")),
+    sa.Column("training_run", sa.Text, nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("registered_by", sa.Text, nullable=False),
+    sa.Column("registered_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+)
+
+model_stages = sa.Table(
+    "model_stages",
+    METADATA,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("model_id", sa.Text, sa.ForeignKey("models.model_id"), nullable=False),
+    sa.Column("from_stage", sa.Text),
+    sa.Column("to_stage", sa.Text, nullable=False),
+    sa.Column("move", sa.Text, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", JSONB, nullable=False),
+    sa.Column("at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.Index("model_stages_of_model", "model_id", "seq"),
+)
+
+model_evidence = sa.Table(
+    "model_evidence",
+    METADATA,
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("model_id", sa.Text, sa.ForeignKey("models.model_id"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("body", JSONB, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.UniqueConstraint("model_id", "kind", "subject"),
+)

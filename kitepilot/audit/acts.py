@@ -11,6 +11,7 @@ CONFIGURED = "configured"  # a run was made; the whole configuration, and its ha
 LOGGED_IN = "logged_in"
 LOGIN_FAILED = "login_failed"
 LOGGED_OUT = "logged_out"
+MODEL_MOVED = "model_moved"  # an offline model's stage; the subject is its id
 PROFILE_MADE = "profile_made"  # a version of the risk profile, in force or waiting for its time
 RUN_ENDED = "run_ended"  # with the day's result
 RUN_STOPPED = "run_stopped"  # taken down without a conclusion

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import afterwards, audit, morning, panic, replay, risk, sandbox
+from kitepilot.cli import afterwards, audit, models, morning, panic, replay, risk, sandbox
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -270,6 +270,7 @@ market = typer.Typer(no_args_is_help=True, help="The synthetic market and its li
 app.add_typer(market, name="market")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(risk.app, name="risk")
+app.add_typer(models.app, name="models")
 
 
 @market.command()

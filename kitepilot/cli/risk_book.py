@@ -21,7 +21,7 @@ MADE_BY = "configuration"
 
 
 @contextlib.contextmanager
-def opened(home: Path, config: Config) -> Iterator[sa.Connection]:
+def opened(home: Path, config: Config, what: str = "the risk profile's history") -> Iterator[sa.Connection]:
     """One transaction with the book of record; the embedded server is started for it where none runs.
 
     Raises:
@@ -40,9 +40,7 @@ def opened(home: Path, config: Config) -> Iterator[sa.Connection]:
             yield stack.enter_context(engine.begin())
     except (PostgresError, SQLAlchemyError) as err:
         why = str(err).splitlines()[0]
-        raise ConfigError(
-            f"the risk profile's history is in PostgreSQL, which does not answer: {why}"
-        ) from err
+        raise ConfigError(f"{what} is in PostgreSQL, which does not answer: {why}") from err
 
 
 def settle(connection: sa.Connection, config: Config, at: int) -> RiskProfile:
