@@ -7,7 +7,7 @@ paise; every row belongs to a run.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 METADATA = sa.MetaData()
 UTC_TIME = sa.TIMESTAMP(timezone=True)
@@ -51,6 +51,7 @@ intents = sa.Table(
     sa.Column("journaled_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
     sa.Column("protection_bps", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("attempt", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("models", ARRAY(sa.Text), nullable=False, server_default="{}"),
 )
 
 orders = sa.Table(

@@ -1,4 +1,7 @@
-"""Models, the history of their stages, and the evidence about them: written once, never changed."""
+"""Models, the history of their stages, and the evidence about them: written once, never changed.
+
+An intent names the models whose scores its wish rests on.
+"""
 
 from __future__ import annotations
 
@@ -99,6 +102,7 @@ CREATE CONSTRAINT TRIGGER model_stages_one_live AFTER INSERT ON model_stages
 
 def upgrade() -> None:
     op.execute(TABLES)
+    op.execute("ALTER TABLE intents ADD COLUMN models text[] NOT NULL DEFAULT '{}'")
     op.execute(FOLLOWS)
     op.execute(ONE_LIVE)
     for table in ("models", "model_stages", "model_evidence"):
@@ -113,5 +117,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE intents DROP COLUMN models")
     op.execute("DROP TABLE model_evidence, model_stages, models")
     op.execute("DROP FUNCTION follow_model_stages, keep_one_model_live")
