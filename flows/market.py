@@ -31,6 +31,7 @@ from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
 from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card, staleness
 from kitepilot.models.port import ModelError, Scorer
+from kitepilot.models.score_stream import Settings
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run
 from kitepilot.strategies.plugins import make_strategies
@@ -95,7 +96,11 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES),
         read_offline(models_folder, models.offline) if models.offline else None,
         make_online(models.online, FEATURE_NAMES) if models.online else None,
-        stale=_stale(config, models_folder) if models.offline else "",
+        scoring=Settings(
+            stale=_stale(config, models_folder) if models.offline else "",
+            offline_weight=models.offline_weight,
+            half_life_closes=models.half_life_min,
+        ),
     )
 
 

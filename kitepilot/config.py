@@ -88,15 +88,25 @@ class StrategySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which models score, by entry-point name; their artifacts are made by `make seed`. Empty: none."""
+    """Which models score, by entry-point name; their artifacts are made by `make seed`. Empty: none.
+
+    The blended score begins with `offline_weight` for the offline model. Errors of both decide from then on,
+    forgotten by half in `half_life_min` minutes; 0 keeps the weight all day.
+    """
 
     offline: str = "lightgbm"
     online: str = "river_logistic"
     max_age_sessions: int = 20  # since the last day it was trained on (weekdays are counted)
     canary_share: float = 0.1  # of the instruments, chosen by their tokens: the canary scores these
     gates: Bounds = Bounds()
+    offline_weight: float = 0.7
+    half_life_min: float = 60.0
 
     def __post_init__(self) -> None:
+        if not 0.1 <= self.offline_weight <= 0.9:
+            raise ValueError(f"models.offline_weight {self.offline_weight} must be 0.1 to 0.9")
+        if not (self.half_life_min == 0 or 5 <= self.half_life_min <= 375):
+            raise ValueError(f"models.half_life_min {self.half_life_min} must be 0, or 5 to 375 minutes")
         if self.max_age_sessions < 1:
             raise ValueError(f"models.max_age_sessions {self.max_age_sessions} must be at least 1")
         if not 0.0 <= self.canary_share <= 0.5:

@@ -110,7 +110,9 @@ SHAPES = {
             _BAR | {"names": pa.list_(_TEXT), "values": pa.list_(_REAL)} | ENVELOPE | _ROW,
             scalar=False,
         ),
-        Shape("scores", _BAR | {"model": _TEXT, "score": _REAL} | ENVELOPE | _ROW, scalar=False),
+        Shape(
+            "scores", _BAR | {"model": _TEXT, "score": _REAL, "weight": _REAL} | ENVELOPE | _ROW, scalar=False
+        ),
         Shape(
             "marks",
             dict.fromkeys(("token", "last_paise", "bid_paise", "ask_paise"), _WHOLE)
@@ -260,6 +262,7 @@ def _features(event: e.FeaturesComputed) -> list[tuple[str, Rows]]:
     for model, scores in event.scores.items():
         scored = _bar_grid(event)
         scored.put("score", scores, "<f8")
+        scored.put("weight", [event.weights.get(model, 0.0)] * scored.length, "<f8")
         scored.columns["model"] = [model] * scored.length
         made.append(("scores", scored.done()))
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kitepilot.events.envelope import Event
 
 
@@ -34,6 +36,8 @@ class FeaturesComputed(Event, frozen=True, kw_only=True, tag="features_computed"
     tokens: list[int]
     values: bytes
     scores: dict[str, list[float]]  # model id -> one score per token (NaN while warming up)
+    # model id -> share in the blended score
+    weights: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class PostbackReceived(Event, frozen=True, kw_only=True, tag="postback_received"):

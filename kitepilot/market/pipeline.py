@@ -28,10 +28,8 @@ from kitepilot.events import (
 )
 from kitepilot.kernels.shard import FEATURE_NAMES, BarClose, FeedRecord, Rejected, Shard, ShardSpec
 from kitepilot.market.ticks import SEGMENT_INDICES, records
-from kitepilot.models.blend import blend
-from kitepilot.models.fitness import Fitness
-from kitepilot.models.labels import LabelQueue, Lessons
 from kitepilot.models.port import Floats, OnlineModel, Scorer
+from kitepilot.models.score_stream import Scored, ScoreStream, Settings
 from kitepilot.orders.intents import signal_id
 from kitepilot.strategies.port import MarketView, Strategy, Wish
 from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
@@ -39,9 +37,8 @@ from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
 Out = tuple[str, AnyEvent]
 
 MINUTE_S = 60
-BLEND = "blend"  # the score that strategies follow
 SEGMENT_MASK = 0xFF
-VERSION = 3
+VERSION = 4
 LESSON_ROWS = 8  # labelled rows learned at a 1 s close: 19 us each, 300 of them within the minute
 MAX_DETAIL = 500
 _SUFFIX = {SESSION.name: "", BARS.name: ".bars", FEATURES.name: ".features", DEAD_LETTER.name: ".dead"}
@@ -69,20 +66,16 @@ class MarketPipeline:
         online: OnlineModel | None,
         *,
         source: str = "market-0",
-        stale: str = "",
+        scoring: Settings | None = None,
     ) -> None:
         self._spec = spec
         self._tradingsymbols = tuple(tradingsymbols)
         self._token_list: list[int] = spec.tokens.tolist()
         self._tradable = (spec.tokens & SEGMENT_MASK) != SEGMENT_INDICES
         self._strategies = dict(strategies)
-        self._offline = offline
-        self._online = online
         self._source = source
         self._shard = Shard(spec)
-        self._labels = LabelQueue()
-        self._lessons = Lessons()
-        self._fitness = Fitness(stale)
+        self._scoring = ScoreStream(offline, online, scoring or Settings())
         self._seq: Counter[str] = Counter()
         self._tally: Counter[str] = Counter()
         self._failed: list[str] = []
@@ -110,7 +103,8 @@ class MarketPipeline:
     @property
     def counts(self) -> dict[str, int]:
         """What became of every record (by the kernel's reason), and what was emitted. Plain numbers."""
-        return {**self._shard.counts, **self._tally}
+        learned = {"labels": self._scoring.labels, "labels_true": self._scoring.labels_true}
+        return {**self._shard.counts, **self._tally, **learned}
 
     @property
     def at(self) -> int:
@@ -124,10 +118,7 @@ class MarketPipeline:
                 "version": VERSION,
                 "identity": self._identity(),
                 "shard": self._shard.snapshot(),
-                "labels": self._labels.snapshot(),
-                "lessons": self._lessons.snapshot(),
-                "fitness": self._fitness.snapshot(),
-                "online": self._online.snapshot() if self._online else b"",
+                "scoring": self._scoring.snapshot(),
                 "strategies": {name: strategy.snapshot() for name, strategy in self._strategies.items()},
                 "failed": self._failed,
                 "seq": dict(self._seq),
@@ -149,11 +140,7 @@ class MarketPipeline:
                 "start a new run, or go back to the configuration the run began with"
             )
         self._shard = Shard.restore(self._spec, state["shard"])
-        self._labels.restore(state["labels"])
-        self._lessons.restore(state["lessons"])
-        self._fitness.restore(state["fitness"])
-        if self._online:
-            self._online.restore(state["online"])
+        self._scoring.restore(state["scoring"])
         for name, strategy in self._strategies.items():
             strategy.restore(state["strategies"][name])
         self._failed = state["failed"]
@@ -162,8 +149,8 @@ class MarketPipeline:
         self._at = state["at"]
 
     def _identity(self) -> list[Any]:
-        models = [model.model_id for model in (self._offline, self._online) if model]
-        return [len(self._token_list), sum(self._token_list), list(self._strategies), models]
+        tokens = self._token_list
+        return [len(tokens), sum(tokens), list(self._strategies), self._scoring.model_ids]
 
     # --- from the kernel's findings to events -------------------------------------------------------
 
@@ -177,12 +164,13 @@ class MarketPipeline:
             out.append((BARS.name, self._bars(close)))
         scores: dict[str, Floats] = {}
         if close.interval_s == MINUTE_S:
-            scores = self._score(close)
-            out.append((FEATURES.name, self._features(close, scores)))
-            self._judge(out, close, scores)
+            found = self._scoring.on_minute(close.close_at, close.features, close.last_paise)
+            scores = found.scores
+            out.append((FEATURES.name, self._features(close, found)))
+            self._judge(out, found)
         else:
             out.append((SESSION.name, self._marked(close)))
-            self._learn(LESSON_ROWS)
+            self._scoring.learn(LESSON_ROWS)
         self._ask(out, self._view(close, scores), close.received_at, offset)
 
     def _bars(self, close: BarClose) -> BarsClosed:
@@ -212,40 +200,13 @@ class MarketPipeline:
             quoted_at=close.quoted_at[rows].tolist(),
         )
 
-    def _score(self, close: BarClose) -> dict[str, Floats]:
-        features = close.features
-        scores: dict[str, Floats] = {}
-        missing = np.full(len(features), np.nan)
-        offline = online = missing
-        if self._online:
-            matured = self._labels.on_close(close.close_at, features, close.last_paise)
-            self._learn(len(self._lessons))  # what a large shard could not learn within the minute
-            if matured is not None:
-                self._lessons.give(matured)
-                self._tally["labels"] += len(matured.y)
-                self._tally["labels_true"] += int(matured.y.sum())
-            scores[self._online.model_id] = online = self._online.score(features)
-        if self._offline:
-            scores[self._offline.model_id] = offline = self._offline.score(features)
-        if scores:
-            scores[BLEND] = blend(offline, online)
-        return scores
-
-    def _judge(self, out: list[Out], close: BarClose, scores: dict[str, Floats]) -> None:
-        """Say so when the score that strategies follow stops or starts to be worth following."""
-        if BLEND not in scores:
-            return
-        verdict = self._fitness.on_close(close.close_at, scores[BLEND], close.last_paise)
-        if verdict is not None:
-            state, why = verdict
+    def _judge(self, out: list[Out], found: Scored) -> None:
+        """Say so when a score that strategies follow stops or starts to be worth following."""
+        for model, state, why in found.told:
             head = self._head(SESSION.name, self._at)
-            out.append((SESSION.name, ModelJudged(**head, model=BLEND, state=state, detail=why)))
+            out.append((SESSION.name, ModelJudged(**head, model=model, state=state, detail=why)))
 
-    def _learn(self, rows: int) -> None:
-        if self._online and self._lessons:
-            self._online.learn(*self._lessons.take(rows))
-
-    def _features(self, close: BarClose, scores: dict[str, Floats]) -> FeaturesComputed:
+    def _features(self, close: BarClose, found: Scored) -> FeaturesComputed:
         return FeaturesComputed(
             **self._head(FEATURES.name, self._at),
             interval_s=close.interval_s,
@@ -253,7 +214,8 @@ class MarketPipeline:
             names=list(FEATURE_NAMES),
             tokens=self._token_list,
             values=close.features.astype("<f8", copy=False).tobytes(),
-            scores={model: values.tolist() for model, values in scores.items()},
+            scores={model: values.tolist() for model, values in found.scores.items()},
+            weights=found.weights,
         )
 
     def _view(self, close: BarClose, scores: dict[str, Floats]) -> MarketView:

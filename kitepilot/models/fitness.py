@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kitepilot.models.labels import HORIZON_S, NS, label
-from kitepilot.models.port import Floats, Integers
+from kitepilot.models.port import Booleans, Floats
 
 CLOSES = 60  # of a minute each
 MIN_ROWS = 600  # no verdict before: twelve closes of fifty instruments
@@ -28,33 +27,27 @@ class Fitness:
 
     def __init__(self, stale: str = "") -> None:
         self._stale = stale
-        self._waiting: deque[tuple[int, Floats, Integers]] = deque(maxlen=HORIZON_S // 60 + 1)
         self._closes: deque[tuple[int, float, int]] = deque(maxlen=CLOSES)
         self._told = FRESH
 
-    def on_close(self, close_at: int, scores: Floats, last_paise: Integers) -> tuple[str, str] | None:
-        """Take a minute's scores; a new verdict as (state, why), or None when nothing changed.
+    def on_close(self, scores: Floats | None, y: Booleans | None) -> tuple[str, str] | None:
+        """A minute's close; a new verdict as (state, why), or None when nothing changed.
 
-        `scores` float64[n], NaN without one; `last_paise` int64[n].
+        `scores` float64[m] (NaN without one) and `y` bool[m] are those that matured at it; None: none did.
         """
-        due = close_at - HORIZON_S * NS
-        while self._waiting and self._waiting[0][0] <= due:
-            seen_at, then, then_paise = self._waiting.popleft()
-            if seen_at == due:
-                self._count(then, then_paise, last_paise)
-        self._waiting.append((close_at, scores.copy(), last_paise.copy()))
+        if scores is not None and y is not None:
+            self._count(scores, y)
         state, why = self._verdict()
         if state == self._told:
             return None
         self._told = state
         return state, why
 
-    def _count(self, scores: Floats, then_paise: Integers, now_paise: Integers) -> None:
-        rows = np.flatnonzero(np.isfinite(scores) & (then_paise > 0) & (now_paise > 0))
-        if rows.size:
-            y = label(then_paise[rows], now_paise[rows])
-            errors = (scores[rows] - y) ** 2
-            self._closes.append((int(rows.size), float(errors.sum()), int(y.sum())))
+    def _count(self, scores: Floats, y: Booleans) -> None:
+        rows = np.isfinite(scores)
+        if rows.any():
+            errors = (scores[rows] - y[rows]) ** 2
+            self._closes.append((int(rows.sum()), float(errors.sum()), int(y[rows].sum())))
 
     def _verdict(self) -> tuple[str, str]:
         if self._stale:
@@ -71,13 +64,9 @@ class Fitness:
 
     def snapshot(self) -> list[Any]:
         """Plain data."""
-        waiting = [[at, scores.tobytes(), last.tobytes()] for at, scores, last in self._waiting]
-        return [waiting, list(self._closes), self._told]
+        return [list(self._closes), self._told]
 
     def restore(self, saved: list[Any]) -> None:
-        waiting, closes, self._told = saved
-        self._waiting.clear()
+        closes, self._told = saved
         self._closes.clear()
-        for at, scores, last in waiting:
-            self._waiting.append((at, np.frombuffer(scores, np.float64), np.frombuffer(last, np.int64)))
         self._closes.extend((rows, errors, true) for rows, errors, true in closes)

@@ -213,6 +213,7 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
         tokens=[408065, 738561],
         values=np.arange(6, dtype="<f8").tobytes(),
         scores={"lightgbm": [0.5, float("nan")]},
+        weights={"lightgbm": 0.75},
     )
     intent = e.ApprovedIntent(
         **at("decisions", seq),

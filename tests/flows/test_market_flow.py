@@ -39,6 +39,7 @@ from kitepilot.kernels.shard import FEATURE_NAMES
 from kitepilot.market.pipeline import MarketPipeline, Out, SnapshotError
 from kitepilot.market.ticks import RECORD_BYTES
 from kitepilot.models.loading import make_online
+from kitepilot.models.score_stream import Settings
 from kitepilot.ports import LogRecord
 from kitepilot.strategies.plugins import make_strategies
 from kitepilot.strategies.port import MarketView, Wish
@@ -85,7 +86,7 @@ def pipeline(extra: dict[str, object] | None = None, stale: str = "") -> MarketP
         strategies | (extra or {}),
         Optimist(),
         make_online("river_logistic", FEATURE_NAMES),
-        stale=stale,
+        scoring=Settings(stale=stale),
     )
 
 

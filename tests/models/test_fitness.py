@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from kitepilot.models.fitness import CLOSES, MIN_ROWS, Fitness
 from kitepilot.models.labels import HORIZON_S, NS
 from kitepilot.models.loading import staleness
+from kitepilot.models.matured_scores import ScoreQueue
 from kitepilot.models.port import ModelCard
 
 ROWS = 50
@@ -20,7 +22,22 @@ MINUTES = HORIZON_S // 60
 BASE = np.full(ROWS, 100_000)
 
 
-def play(fitness: Fitness, first: int, scores: list[float]) -> list[tuple[str, str]]:
+class Judge(Fitness):
+    """A judge and the scores that wait for their labels, as the market flow keeps them."""
+
+    def __init__(self, stale: str = "") -> None:
+        super().__init__(stale)
+        self.queue = ScoreQueue()
+
+    def snapshot(self) -> list[Any]:
+        return [super().snapshot(), self.queue.snapshot()]
+
+    def restore(self, saved: list[Any]) -> None:
+        super().restore(saved[0])
+        self.queue.restore(saved[1])
+
+
+def play(fitness: Judge, first: int, scores: list[float]) -> list[tuple[str, str]]:
     """Each minute every second share rises well past its costs; each score is said of the risers, its
     complement of the others."""
     told = []
@@ -29,7 +46,9 @@ def play(fitness: Fitness, first: int, scores: list[float]) -> list[tuple[str, s
         last[::2] += 10_000 * minute  # so that every label of an even row is true
         said = np.full(ROWS, 1.0 - score)
         said[::2] = score
-        found = fitness.on_close(minute * 60 * NS, said, last)
+        matured = fitness.queue.mature(minute * 60 * NS, last)
+        fitness.queue.wait(minute * 60 * NS, {"blend": said}, last)
+        found = fitness.on_close(*((matured.scores["blend"], matured.y) if matured else (None, None)))
         if found:
             told.append(found)
     return told
@@ -40,7 +59,7 @@ def states(told: list[tuple[str, str]]) -> list[str]:
 
 
 def test_a_good_score_says_nothing_a_bad_one_is_told_once_and_its_recovery_too() -> None:
-    fitness = Fitness()
+    fitness = Judge()
     assert play(fitness, 0, [0.8] * 100) == []
     assert states(play(fitness, 100, [0.1] * (MINUTES + CLOSES))) == ["drifted"]
     assert states(play(fitness, 100 + MINUTES + CLOSES, [0.8] * (MINUTES + CLOSES))) == ["fresh"]
@@ -48,7 +67,7 @@ def test_a_good_score_says_nothing_a_bad_one_is_told_once_and_its_recovery_too()
 
 def test_nothing_is_said_before_enough_labels() -> None:
     closes = -(-MIN_ROWS // ROWS)
-    early, late = Fitness(), Fitness()
+    early, late = Judge(), Judge()
     assert play(early, 0, [0.1] * (MINUTES + closes - 1)) == []
     assert states(play(late, 0, [0.1] * (MINUTES + closes))) == ["drifted"]
 
@@ -56,12 +75,12 @@ def test_nothing_is_said_before_enough_labels() -> None:
 @pytest.mark.parametrize(("score", "drifted"), [(0.4760, False), (0.4750, True)])
 def test_ten_percent_worse_than_the_base_rate_is_the_limit(score: float, drifted: bool) -> None:
     """Half the labels are true: the base rate scores 0.25, and the limit is 0.275."""
-    assert states(play(Fitness(), 0, [score] * 60)) == (["drifted"] if drifted else [])
+    assert states(play(Judge(), 0, [score] * 60)) == (["drifted"] if drifted else [])
     assert ((1 - score) ** 2 > 0.275) == drifted
 
 
 def test_a_model_that_is_too_old_is_told_at_the_first_close_and_stays_so() -> None:
-    fitness = Fitness("old")
+    fitness = Judge("old")
     assert play(fitness, 0, [0.9] * 100) == [("stale", "old")]
 
 
@@ -69,8 +88,8 @@ def test_a_model_that_is_too_old_is_told_at_the_first_close_and_stays_so() -> No
 @given(cut=st.integers(1, 150), bad=st.integers(20, 140))
 def test_a_restored_judge_goes_on_as_if_nothing_had_happened(cut: int, bad: int) -> None:
     scores = [0.8] * bad + [0.1] * (160 - bad)
-    whole = play(Fitness(), 0, scores)
-    first, second = Fitness(), Fitness()
+    whole = play(Judge(), 0, scores)
+    first, second = Judge(), Judge()
     told = play(first, 0, scores[:cut])
     second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.snapshot())))
     assert told + play(second, cut, scores[cut:]) == whole

@@ -1,0 +1,134 @@
+"""A minute's rows -> scores, and what has become known of earlier ones: the models' part of the market flow.
+
+Order within a close: labels that matured are counted and set aside to be learned, the weights of the blend
+take the scores that matured, then the new rows are scored. So a score never knows anything that was not
+known at its close, and the same closes give the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kitepilot.models.blend import HALF_LIFE_CLOSES, OFFLINE_WEIGHT, BlendWeight, blend
+from kitepilot.models.fitness import Fitness
+from kitepilot.models.labels import LabelQueue, Lessons
+from kitepilot.models.matured_scores import MaturedScores, ScoreQueue
+from kitepilot.models.port import Floats, Integers, OnlineModel, Scorer
+
+BLEND = "blend"  # the score that strategies follow
+
+
+class Settings(NamedTuple):
+    """What the configuration says of scoring. `stale`: why the offline model is too old, "" if it is not."""
+
+    stale: str = ""
+    offline_weight: float = OFFLINE_WEIGHT
+    half_life_closes: float = HALF_LIFE_CLOSES
+
+
+class Judgement(NamedTuple):
+    """A new word about whether a score may open positions: fresh | stale | drifted."""
+
+    model: str
+    state: str
+    why: str
+
+
+class Scored(NamedTuple):
+    """What one close gave: float64[n] by model id, shares in the blend, and what there is to tell."""
+
+    scores: dict[str, Floats]
+    weights: dict[str, float]
+    told: list[Judgement]
+
+
+class ScoreStream:
+    """The models of one shard. Without any model a close gives nothing."""
+
+    def __init__(self, offline: Scorer | None, online: OnlineModel | None, settings: Settings) -> None:
+        self._offline = offline
+        self._online = online
+        self._labels = LabelQueue()
+        self._lessons = Lessons()
+        self._said = ScoreQueue()
+        self._weight = BlendWeight(settings.offline_weight, settings.half_life_closes)
+        self._fitness = Fitness(settings.stale)
+        self.labels = self.labels_true = 0
+
+    @property
+    def model_ids(self) -> list[str]:
+        return [model.model_id for model in (self._offline, self._online) if model]
+
+    def on_minute(self, close_at: int, features: Floats, last_paise: Integers) -> Scored:
+        """float64[n, F] and int64[n] at a minute's close, which are copied where they are kept."""
+        if not self.model_ids:
+            return Scored({}, {}, [])
+        self._mature(close_at, features, last_paise)
+        told = self._judge(self._said.mature(close_at, last_paise))
+        scores, weights = self._score(features)
+        self._said.wait(close_at, scores, last_paise)
+        return Scored(scores, weights, told)
+
+    def learn(self, rows: int | None = None) -> None:
+        """The online model learns the next `rows` labelled rows, None for all that wait."""
+        if self._online and self._lessons:
+            self._online.learn(*self._lessons.take(len(self._lessons) if rows is None else rows))
+
+    def _mature(self, close_at: int, features: Floats, last_paise: Integers) -> None:
+        if not self._online:
+            return
+        matured = self._labels.on_close(close_at, features, last_paise)
+        self.learn()  # what a large shard could not learn within the minute
+        if matured is not None:
+            self._lessons.give(matured)
+            self.labels += len(matured.y)
+            self.labels_true += int(matured.y.sum())
+
+    def _score(self, features: Floats) -> tuple[dict[str, Floats], dict[str, float]]:
+        scores: dict[str, Floats] = {}
+        offline = online = np.full(len(features), np.nan)
+        if self._online:
+            scores[self._online.model_id] = online = self._online.score(features)
+        if self._offline:
+            scores[self._offline.model_id] = offline = self._offline.score(features)
+        share = self._weight.offline
+        scores[BLEND] = blend(offline, online, share)
+        return scores, self._shares(share)
+
+    def _shares(self, share: float) -> dict[str, float]:
+        """By model id; a model alone has everything."""
+        if self._offline and self._online:
+            return {self._offline.model_id: share, self._online.model_id: 1.0 - share}
+        return dict.fromkeys(self.model_ids, 1.0)
+
+    def _judge(self, matured: MaturedScores | None) -> list[Judgement]:
+        if matured is not None and self._offline and self._online:
+            both = [matured.scores[name] for name in self.model_ids]
+            self._weight.on_matured(both[0], both[1], matured.y)
+        said = (matured.scores[BLEND], matured.y) if matured else (None, None)
+        verdict = self._fitness.on_close(*said)
+        return [Judgement(BLEND, *verdict)] if verdict else []
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "labels": self._labels.snapshot(),
+            "lessons": self._lessons.snapshot(),
+            "said": self._said.snapshot(),
+            "weight": self._weight.snapshot(),
+            "fitness": self._fitness.snapshot(),
+            "online": self._online.snapshot() if self._online else b"",
+            "seen": [self.labels, self.labels_true],
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self._labels.restore(saved["labels"])
+        self._lessons.restore(saved["lessons"])
+        self._said.restore(saved["said"])
+        self._weight.restore(saved["weight"])
+        self._fitness.restore(saved["fitness"])
+        if self._online:
+            self._online.restore(saved["online"])
+        self.labels, self.labels_true = saved["seen"]
