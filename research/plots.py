@@ -26,6 +26,9 @@ MARK: Final = "#2f6fb4"
 #: Categories beyond good and bad; told apart by people who do not see red and green (Okabe and Ito, 2008).
 CYCLE: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 _VARIABLES: Final = {INK: "ink", SOFT: "soft", LINE: "line", GOOD: "good", BAD: "bad", MARK: "mark"}
+#: CSS pixels an inch of a figure may grow to; and below how many inches it scrolls rather than shrinks.
+WIDEST: Final = 134.0
+NARROWEST_INCHES: Final = 5.6
 
 _STYLE: Final[Any] = {
     "svg.hashsalt": "kitepilot",
@@ -40,6 +43,7 @@ _STYLE: Final[Any] = {
     "axes.titlesize": 10.0,
     "axes.titlelocation": "left",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": LINE,
     "grid.linewidth": 0.5,
     "xtick.color": SOFT,
@@ -57,7 +61,7 @@ CSS: Final = (
     "--mark:#1f5f9f;--paper:#fff}"
     "@media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa7b4;--line:#33404d;--good:#4cc38a;"
     "--bad:#ff8a80;--mark:#7ab8f5;--paper:#10161c}}"
-    "figure{margin:0 0 1rem;overflow-x:auto}figure svg{width:100%;min-width:34rem;height:auto;display:block}"
+    "figure{margin:0 0 1rem;overflow-x:auto}figure svg{width:100%;height:auto;display:block}"
 )
 
 
@@ -94,5 +98,6 @@ def svg_of(figure: Any, title: str) -> str:
     markup = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", markup, count=1)
     for colour, name in _VARIABLES.items():
         markup = markup.replace(colour, f"var(--{name}, {colour})")
-    label = escape(title, quote=True)
-    return markup.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    label, inches = escape(title, quote=True), figure.get_size_inches()[0]
+    size = f"max-width:{inches * WIDEST:.0f}px;min-width:{min(inches, NARROWEST_INCHES) * 96:.0f}px"
+    return markup.replace("<svg", f'<svg role="img" aria-label="{label}" style="{size}"', 1)

@@ -1,0 +1,1 @@
+"""An outcome as a page and as JSON."""
