@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import afterwards, audit, models, morning, panic, replay, risk, sandbox
+from kitepilot.cli import afterwards, audit, datasets, models, morning, panic, replay, risk, sandbox
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -292,6 +292,7 @@ panic.add_to(app)
 replay.add_to(app)
 afterwards.add_to(app)
 audit.add_to(app)
+datasets.add_to(app)
 
 
 @app.command("config")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_adapter.sandbox.feed import modelled_depth
+from broker_adapter.sandbox.feed.derived_tokens import derived_tokens
 from broker_adapter.sandbox.feed.port import SLICE_NS, DepthOrigin, FeedInstrument, Packets, Slice
 from broker_adapter.sandbox.feed.recording_file import (
     KITE_FULL,
@@ -199,18 +199,10 @@ def _instruments(recording: Recording) -> tuple[FeedInstrument, ...]:
 
 
 def _tokens(recording: Recording, starts: npt.NDArray[np.int64]) -> list[int]:
-    """Recorded tokens, or ones derived from the symbols (the first free after a hash of the name)."""
+    """Recorded tokens, or ones derived from the symbols."""
     if recording.shape is KITE_FULL:
         return [int(recording.columns["instrument_token"][row]) for row in starts[:-1]]
-    taken: set[int] = set()
-    tokens = []
-    for symbol in recording.symbols:
-        exchange_token = 100_000 + int.from_bytes(blake2b(symbol.encode(), digest_size=4).digest()) % 800_000
-        while exchange_token in taken:
-            exchange_token += 1
-        taken.add(exchange_token)
-        tokens.append(exchange_token * 256 + (9 if " " in symbol else 1))
-    return tokens
+    return derived_tokens(recording.symbols)
 
 
 def _count(recording: Recording, session: calendar.Session) -> Counts:

@@ -1,0 +1,1 @@
+"""Files of bars -> a dataset: partitioned by session, checked, with a manifest that says what it is."""
