@@ -246,7 +246,7 @@ def test_the_loss_cap_ends_the_day() -> None:
 
 
 def waiting_order(limit: int) -> ApprovedIntent:
-    """Five hundred shares to buy at a limit, for as long as it takes: by hand, for the fold sends only IOC."""
+    """Five hundred shares to buy at a limit for the day: the fold itself sends only IOC."""
     return ApprovedIntent(
         source="decisions.intents",
         seq=0,
