@@ -93,7 +93,7 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
     return MarketPipeline(
         shard_spec(parameters, config.kernel.grace_ms),
         [one.tradingsymbol for one in parameters.instruments],
-        make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES),
+        make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES, strategies.sources),
         read_offline(models_folder, models.offline) if models.offline else None,
         make_online(models.online, FEATURE_NAMES) if models.online else None,
         scoring=Settings(

@@ -79,12 +79,17 @@ class KernelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class StrategySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Enabled strategies, by entry-point name, and their parameters."""
+    """Enabled strategies and their parameters, by the name of their entry point or of their file.
+
+    A file `NAME.py` in `strategies/` of the home is a strategy of the owner's own. `sources` is its text,
+    written here when a run is created: what traded is part of the configuration and of its hash.
+    """
 
     enabled: list[str] = msgspec.field(
         default_factory=lambda: ["vwap_reversion", "micro_momentum", "score_follower"]
     )
     parameters: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
+    sources: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from rich.table import Table
 from broker_adapter.sandbox.feed.port import MarketFeed
 from kitepilot import config as configuration
 from kitepilot.cli import past_days
+from kitepilot.cli.own_strategies import with_sources
 from kitepilot.cli.report import ist_clock
 from kitepilot.config import Config
 from kitepilot.market import calendar
@@ -66,6 +67,7 @@ def prepared(config: Config, home: Path) -> tuple[Run, Day, MarketFeed]:
     from broker_adapter.sandbox.instruments_file import instruments_csv
     from kitepilot.cli.opening import decision_parameters
 
+    config = with_sources(config, home)
     feed, on = open_feed(config), date.fromisoformat(config.session.date)
     name = f"backtest-{on:%Y%m%d}-{configuration.config_hash(config)}"
     run = Run(name, home / "backtests" / name, config)

@@ -14,7 +14,18 @@ from rich.table import Table
 
 from kitepilot import __version__
 from kitepilot import config as configuration
-from kitepilot.cli import afterwards, audit, datasets, models, morning, panic, replay, risk, sandbox
+from kitepilot.cli import (
+    afterwards,
+    audit,
+    datasets,
+    models,
+    morning,
+    panic,
+    replay,
+    risk,
+    sandbox,
+    strategies,
+)
 from kitepilot.cli.options import (
     AmberOption,
     ConfigOption,
@@ -23,6 +34,7 @@ from kitepilot.cli.options import (
     LogOption,
     SessionOption,
     SpeedOption,
+    StrategyOption,
     chosen_config,
     clear_errors,
 )
@@ -54,6 +66,7 @@ def paper(
     speed: SpeedOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic market.")] = None,
     instruments: Annotated[int | None, typer.Option(help="How many synthetic instruments.")] = None,
+    strategy: StrategyOption = None,
     log: LogOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,6 +88,7 @@ def paper(
                 "market.feed": feed and str(Path(feed).absolute()),
                 "market.seed": seed,
                 "market.instruments": instruments,
+                "strategies.enabled": strategy,
                 "log.kind": log,
             },
         )
@@ -270,6 +284,8 @@ market = typer.Typer(no_args_is_help=True, help="The synthetic market and its li
 app.add_typer(market, name="market")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(risk.app, name="risk")
+app.add_typer(strategies.app, name="strategies")
+app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
 
 

@@ -24,6 +24,7 @@ from kitepilot.audit.acts import CONFIGURED, LOGGED_IN
 from kitepilot.cli import instrument_facts, risk_book
 from kitepilot.cli import processes as table
 from kitepilot.cli.code import write_code
+from kitepilot.cli.own_strategies import with_sources
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.config import Config, ConfigError
 from kitepilot.market import calendar
@@ -43,8 +44,9 @@ def create_run(config: Config, home: Path) -> Run:
     """A new run with its own folder and configuration. Ids count up per session date.
 
     Raises:
-        ConfigError: the folder cannot be written (says why).
+        ConfigError: the folder cannot be written (says why), or a strategy's file cannot be used.
     """
+    config = with_sources(config, home)
     day = config.session.date.replace("-", "")
     folder = home / "runs"
     try:

@@ -28,6 +28,12 @@ SpeedOption = Annotated[
 AmberOption = Annotated[
     bool, typer.Option("--accept-amber", help="Live: start though a check is amber. Red is never accepted.")
 ]
+StrategyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy", help="Trade this strategy only; say it again for more. See `strategies list`."
+    ),
+]
 LogOption = Annotated[str | None, typer.Option("--log", help="Event log: sqlite (embedded) or kafka.")]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, cast
 
+from kitepilot.strategies.own import OwnStrategyError, strategy_class
 from kitepilot.strategies.port import INTERVALS_S, Strategy
 
 STRATEGIES = "kitepilot.strategies"
@@ -33,10 +34,20 @@ def load(group: str, name: str) -> Any:
         raise PluginError(f"plug-in {name!r} ({known[name].value}) cannot be imported: {err}") from err
 
 
+def installed(group: str) -> set[str]:
+    """Names of the plug-ins of `group` that are installed."""
+    return {point.name for point in entry_points(group=group)}
+
+
 def make_strategies(
-    enabled: Sequence[str], parameters: Mapping[str, Mapping[str, float]], features: Sequence[str]
+    enabled: Sequence[str],
+    parameters: Mapping[str, Mapping[str, float]],
+    features: Sequence[str],
+    sources: Mapping[str, str] | None = None,
 ) -> dict[str, Strategy]:
     """Strategies by name, in the order of `enabled`, each made with its parameters.
+
+    `sources` are the texts of the owner's own strategies by name; the others are installed plug-ins.
 
     Raises:
         PluginError: unknown name, a repeated name, parameters for a strategy that is not enabled, a
@@ -47,11 +58,18 @@ def make_strategies(
     for name in parameters:
         if name not in enabled:
             raise PluginError(f"strategies.parameters.{name}: {name!r} is not in strategies.enabled")
-    return {name: _make(name, parameters.get(name, {}), features) for name in enabled}
+    own = sources or {}
+    return {name: make_strategy(name, parameters.get(name, {}), features, own.get(name)) for name in enabled}
 
 
-def _make(name: str, parameters: Mapping[str, float], features: Sequence[str]) -> Strategy:
-    build = load(STRATEGIES, name)
+def make_strategy(
+    name: str, parameters: Mapping[str, float], features: Sequence[str], source: str | None = None
+) -> Strategy:
+    """One strategy: an installed plug-in, or the owner's own whose text is `source`. Raises as above."""
+    try:
+        build: Any = load(STRATEGIES, name) if source is None else strategy_class(name, source)
+    except OwnStrategyError as err:
+        raise PluginError(str(err)) from err
     missing = [feature for feature in getattr(build, "requires", ()) if feature not in features]
     if missing:
         raise PluginError(f"strategy {name!r} needs features that do not exist: {', '.join(missing)}")
