@@ -1,0 +1,1 @@
+"""What fits a model: labelled rows and parameters in, an artifact out."""
