@@ -1,7 +1,7 @@
 """What the leak gate found, for people, for scripts, and for the gate that promotes a model.
 
 report = LeakReport.from_json(text)
-report.passed and set(card.features) <= set(report.features) and report.features_sha256 == digest
+report.passed and report.features_hash == card.features_hash
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ class LeakReport:
     """All findings, and exactly what they speak about.
 
     Attributes:
-        features: names of the features that were checked; `features_sha256` of their names and their code.
-        data: the source's name; `data_sha256` of the bars that were read.
+        features: names of the features that were checked; `features_hash` of their names and their code.
+        data: the source's name; `data_hash` of the bars that were read.
         label, folds, model: in words, empty where none was given.
-        code: version and hash of KitePilot that ran the checks.
+        code_version: version and hash of KitePilot that ran the checks.
         seed: of every random choice; the same inputs and seed give the same report, byte for byte.
     """
 
     features: tuple[str, ...]
-    features_sha256: str
+    features_hash: str
     data: str
-    data_sha256: str
+    data_hash: str
     label: str
     folds: str
     model: str
-    code: str
+    code_version: str
     seed: int
     findings: tuple[Finding, ...]
 
@@ -91,7 +91,7 @@ class LeakReport:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
-        return msgspec.json.encode(self).decode()
+        return msgspec.json.encode({"passed": self.passed, **msgspec.to_builtins(self)}).decode()
 
     @classmethod
     def from_json(cls, text: str) -> LeakReport:

@@ -1,0 +1,1 @@
+"""Known leaks, each small and named, and honest things that must pass: the gate is held to both."""
