@@ -79,6 +79,8 @@ async def status(state: State) -> dict[str, Any]:
         "foreign_orders": list(s.foreign_orders.values()),
         "reconciliation": s.reconciliation,
         "alarms": list(s.alarms),
+        "models": dict(s.models),
+        "drifts": list(s.drifts),
         "postbacks": dict(state.postbacks.counts),
     }
 

@@ -31,6 +31,7 @@ class SnapshotCollector(Collector):
         yield _labelled("postbacks", "HTTP postbacks by what became of them", "outcome", self.postbacks)
         yield _labelled("reconciliations", "Reconciliations with the broker", "verdict", s.reconciliations)
         yield _labelled("alarms", "Alarms raised by the gateway", "kind", s.alarm_kinds)
+        yield _labelled("drifts", "Drift found in scores and features", "detector", s.drift_detectors)
         live = sum(not e.OrderStatus(each["status"]).terminal for each in list(s.foreign_orders.values()))
         yield _gauge("foreign_orders_live", "Live orders of the account that are not ours", live)
         lag = GaugeMetricFamily("kitepilot_lag_records", "Records not yet read here", labels=["topic"])

@@ -53,6 +53,9 @@ class Snapshot:
     reconciliations: Counter[str] = field(default_factory=Counter)
     alarms: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=ALARMS_SHOWN))
     alarm_kinds: Counter[str] = field(default_factory=Counter)
+    models: dict[str, str] = field(default_factory=dict)  # judged last: fresh | stale | drifted
+    drifts: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=ALARMS_SHOWN))
+    drift_detectors: Counter[str] = field(default_factory=Counter)
     updated_machine_at: float = 0.0
 
 
@@ -166,6 +169,11 @@ class View:
             case e.Alarmed():
                 s.alarms.append(_shown(event))
                 s.alarm_kinds[event.kind] += 1
+            case e.ModelJudged():
+                s.models[event.model] = event.state
+            case e.DriftFound():
+                s.drifts.append(_shown(event))
+                s.drift_detectors[event.detector] += 1
 
 
 def _shown(event: e.AnyEvent) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
+from kitepilot.models.drift_watch import Watched
 from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card, staleness
 from kitepilot.models.port import ModelError, Scorer
 from kitepilot.models.score_stream import Settings
@@ -96,19 +97,27 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES, strategies.sources),
         read_offline(models_folder, models.offline) if models.offline else None,
         make_online(models.online, FEATURE_NAMES) if models.online else None,
-        scoring=Settings(
-            stale=_stale(config, models_folder) if models.offline else "",
-            offline_weight=models.offline_weight,
-            half_life_closes=models.half_life_min,
-        ),
+        scoring=scoring_settings(config, models_folder),
     )
 
 
-def _stale(config: Config, models_folder: Path) -> str:
-    """Why the offline model is too old for the session."""
+def scoring_settings(config: Config, models_folder: Path) -> Settings:
+    """What the configuration says of scoring, with what the offline model's card says of it."""
     models, session = config.models, date.fromisoformat(config.session.date)
-    card = models_folder / card_name(models.offline)
-    return staleness(read_card(card.read_bytes(), str(card)), session, models.max_age_sessions)
+    said = Settings(
+        offline_weight=models.offline_weight,
+        half_life_closes=models.half_life_min,
+        on_drift=models.on_drift,
+        on_feature_drift=models.on_feature_drift,
+    )
+    if not models.offline:
+        return said
+    path = models_folder / card_name(models.offline)
+    card = read_card(path.read_bytes(), str(path))
+    return said._replace(
+        stale=staleness(card, session, models.max_age_sessions),
+        watched=Watched(card.model_id, card.reference, FEATURE_NAMES),
+    )
 
 
 class CountsFile:

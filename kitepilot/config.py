@@ -31,6 +31,7 @@ class ConfigError(ValueError):
 
 
 RUPEES = "_rupees"
+DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
 
@@ -97,6 +98,9 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     The blended score begins with `offline_weight` for the offline model. Errors of both decide from then on,
     forgotten by half in `half_life_min` minutes; 0 keeps the weight all day.
+
+    `on_drift` says what follows when the blended score errs more than it did, `on_feature_drift` when a tenth
+    of the offline model's features looks otherwise than in training. Either lasts until the owner resumes.
     """
 
     offline: str = "lightgbm"
@@ -106,6 +110,8 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     gates: Bounds = Bounds()
     offline_weight: float = 0.7
     half_life_min: float = 60.0
+    on_drift: DriftAct = "tell"
+    on_feature_drift: DriftAct = "tell"
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.offline_weight <= 0.9:

@@ -38,6 +38,7 @@ AUDITED: frozenset[type[Event]] = frozenset(
         e.FeedChanged,
         e.ProfileActivated,
         e.ModelJudged,
+        e.DriftFound,
         e.Verdict,
         e.StateChanged,
         e.ApprovedIntent,

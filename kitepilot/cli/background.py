@@ -234,6 +234,23 @@ def broker_lines(account: dict[str, Any]) -> list[str]:
     return lines
 
 
+MODEL_KEYS = ("models", "drifts")
+LINE_KEYS = (*STATE_KEYS, *BROKER_KEYS, *MODEL_KEYS)  # what has lines of its own
+
+
+def model_lines(account: dict[str, Any]) -> list[str]:
+    """Which scores are not to be followed, and what has drifted, a line each."""
+    judged = account.get("models", {})
+    lines = [f"model {name}: {state}" for name, state in judged.items() if state != "fresh"]
+    for found in account.get("drifts", []):
+        what = f"feature {found['feature']} of {found['model']}" if found["feature"] else found["model"]
+        lines.append(
+            f"drift ({found['act']}): {what}, {found['detector']} {found['observed']:.3f}, "
+            f"limit {found['limit']:.3f}"
+        )
+    return lines
+
+
 def last_lines(home: Path, process: str, lines: int) -> Iterator[tuple[str, str]]:
     """(process, its last lines) of the newest run.
 

@@ -203,7 +203,7 @@ def status(as_json: JsonOption = False) -> None:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    from kitepilot.cli.background import BROKER_KEYS, STATE_KEYS, broker_lines, state_lines
+    from kitepilot.cli.background import LINE_KEYS, broker_lines, model_lines, state_lines
     from kitepilot.cli.feed import feed_line
     from kitepilot.cli.sealing import audit_line
 
@@ -225,9 +225,9 @@ def _print_status(found: dict[str, Any]) -> None:
         console.print(line, highlight=False, markup=False)
     console.print(f"audit: {audit_line(found['audit'])}", highlight=False)
     for key, value in found["account"].items():
-        if key not in BROKER_KEYS and key not in STATE_KEYS:
+        if key not in LINE_KEYS:
             console.print(f"{key}: {value}", highlight=False)
-    for line in broker_lines(found["account"]):
+    for line in (*model_lines(found["account"]), *broker_lines(found["account"])):
         console.print(line, highlight=False, markup=False)
 
 

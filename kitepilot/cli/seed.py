@@ -23,7 +23,7 @@ from kitepilot.kernels import layout
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market import calendar
 from kitepilot.market.ticks import KIND_CLOCK, RECORD_DTYPE, own_record, records
-from kitepilot.models import training
+from kitepilot.models import reference, training
 from kitepilot.models.labels import LABEL
 from kitepilot.models.loading import artifact_name, card_name, read_card, write_card
 from kitepilot.models.port import ModelCard, ModelError
@@ -123,6 +123,7 @@ def _spec_hash(dates: list[date], seed: int, grace_ms: int) -> str:
         "features": FEATURE_NAMES,
         "label": LABEL,
         "training": [training.PARAMETERS, training.TREES],
+        "reference": [reference.BINS, reference.MARGIN, reference.ENOUGH_DAYS],
         "kernels": layout.source_digest(),
         "feed": _sources("broker_adapter.sandbox.feed"),
         "libraries": [metadata.version(name) for name in ("lightgbm", "numpy", "numba")],

@@ -33,6 +33,7 @@ from kitepilot.events.session import BandsMarked as BandsMarked
 from kitepilot.events.session import ClockMeasured as ClockMeasured
 from kitepilot.events.session import Commanded as Commanded
 from kitepilot.events.session import Difference as Difference
+from kitepilot.events.session import DriftFound as DriftFound
 from kitepilot.events.session import FeedChanged as FeedChanged
 from kitepilot.events.session import Filled as Filled
 from kitepilot.events.session import ForeignFilled as ForeignFilled
@@ -73,6 +74,7 @@ SessionEvent = (
     | BandsMarked
     | ClockMeasured
     | ModelJudged
+    | DriftFound
 )
 DecisionEvent = Verdict | StateChanged | AccountMarked
 AnyEvent = (

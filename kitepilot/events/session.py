@@ -215,3 +215,19 @@ class ModelJudged(Event, frozen=True, kw_only=True, tag="model_judged"):
     model: str
     state: str
     detail: str = ""
+
+
+class DriftFound(Event, frozen=True, kw_only=True, tag="drift_found"):
+    """A score errs more than it did, or a feature looks otherwise than in training. Told once per change.
+
+    detector: adwin (`observed` and `limit` are the mean error after and before) | psi (the index, its limit).
+    act, as configured: tell | refuse_entries (of what rests on `scores`) | reduce; until the owner resumes.
+    """
+
+    model: str
+    detector: str
+    observed: float
+    limit: float
+    act: str
+    feature: str = ""  # psi
+    scores: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from kitepilot.events import (
     AnyEvent,
     BarsClosed,
     DeadLetter,
+    DriftFound,
     FeaturesComputed,
     FeedChanged,
     Marked,
@@ -38,7 +39,7 @@ Out = tuple[str, AnyEvent]
 
 MINUTE_S = 60
 SEGMENT_MASK = 0xFF
-VERSION = 4
+VERSION = 5
 LESSON_ROWS = 8  # labelled rows learned at a 1 s close: 19 us each, 300 of them within the minute
 MAX_DETAIL = 500
 _SUFFIX = {SESSION.name: "", BARS.name: ".bars", FEATURES.name: ".features", DEAD_LETTER.name: ".dead"}
@@ -201,10 +202,13 @@ class MarketPipeline:
         )
 
     def _judge(self, out: list[Out], found: Scored) -> None:
-        """Say so when a score that strategies follow stops or starts to be worth following."""
+        """Say so when a score stops or starts to be worth following, and what has drifted."""
         for model, state, why in found.told:
             head = self._head(SESSION.name, self._at)
             out.append((SESSION.name, ModelJudged(**head, model=model, state=state, detail=why)))
+        for drift in found.drifts:
+            head = self._head(SESSION.name, self._at)
+            out.append((SESSION.name, DriftFound(**head, **drift._asdict())))
 
     def _features(self, close: BarClose, found: Scored) -> FeaturesComputed:
         return FeaturesComputed(

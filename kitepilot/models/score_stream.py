@@ -12,20 +12,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kitepilot.models.blend import HALF_LIFE_CLOSES, OFFLINE_WEIGHT, BlendWeight, blend
+from kitepilot.models.drift_watch import BLEND, Act, Drift, DriftWatch, Watched
 from kitepilot.models.fitness import Fitness
 from kitepilot.models.labels import LabelQueue, Lessons
 from kitepilot.models.matured_scores import MaturedScores, ScoreQueue
 from kitepilot.models.port import Floats, Integers, OnlineModel, Scorer
 
-BLEND = "blend"  # the score that strategies follow
-
 
 class Settings(NamedTuple):
-    """What the configuration says of scoring. `stale`: why the offline model is too old, "" if it is not."""
+    """What the configuration says of scoring, and what is known of the offline model.
+
+    `stale`: why it is too old, "" if it is not. `watched`: its features whose drift is looked for.
+    """
 
     stale: str = ""
     offline_weight: float = OFFLINE_WEIGHT
     half_life_closes: float = HALF_LIFE_CLOSES
+    on_drift: Act = "tell"
+    on_feature_drift: Act = "tell"
+    watched: Watched | None = None
 
 
 class Judgement(NamedTuple):
@@ -42,6 +47,7 @@ class Scored(NamedTuple):
     scores: dict[str, Floats]
     weights: dict[str, float]
     told: list[Judgement]
+    drifts: list[Drift]
 
 
 class ScoreStream:
@@ -55,6 +61,7 @@ class ScoreStream:
         self._said = ScoreQueue()
         self._weight = BlendWeight(settings.offline_weight, settings.half_life_closes)
         self._fitness = Fitness(settings.stale)
+        self._drift = DriftWatch(settings.on_drift, settings.on_feature_drift, settings.watched)
         self.labels = self.labels_true = 0
 
     @property
@@ -64,12 +71,14 @@ class ScoreStream:
     def on_minute(self, close_at: int, features: Floats, last_paise: Integers) -> Scored:
         """float64[n, F] and int64[n] at a minute's close, which are copied where they are kept."""
         if not self.model_ids:
-            return Scored({}, {}, [])
+            return Scored({}, {}, [], [])
         self._mature(close_at, features, last_paise)
-        told = self._judge(self._said.mature(close_at, last_paise))
+        matured = self._said.mature(close_at, last_paise)
+        told = self._judge(matured)
+        drifts = self._drift.on_matured(matured) if matured else []
         scores, weights = self._score(features)
         self._said.wait(close_at, scores, last_paise)
-        return Scored(scores, weights, told)
+        return Scored(scores, weights, told, drifts + self._drift.on_rows(features, scores))
 
     def learn(self, rows: int | None = None) -> None:
         """The online model learns the next `rows` labelled rows, None for all that wait."""
@@ -119,6 +128,7 @@ class ScoreStream:
             "said": self._said.snapshot(),
             "weight": self._weight.snapshot(),
             "fitness": self._fitness.snapshot(),
+            "drift": self._drift.snapshot(),
             "online": self._online.snapshot() if self._online else b"",
             "seen": [self.labels, self.labels_true],
         }
@@ -129,6 +139,7 @@ class ScoreStream:
         self._said.restore(saved["said"])
         self._weight.restore(saved["weight"])
         self._fitness.restore(saved["fitness"])
+        self._drift.restore(saved["drift"])
         if self._online:
             self._online.restore(saved["online"])
         self.labels, self.labels_true = saved["seen"]

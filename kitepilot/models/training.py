@@ -16,6 +16,7 @@ import numpy.typing as npt
 from kitepilot.kernels.shard import BarClose, Shard, ShardSpec
 from kitepilot.models.labels import COST_BPS, HORIZON_S, LABEL, LabelQueue
 from kitepilot.models.port import Booleans, Floats, ModelCard, ModelError
+from kitepilot.models.reference import references_of
 
 KIND = "lightgbm"
 MINUTE_S = 60
@@ -117,6 +118,7 @@ def train(
             **_metrics("validation", y_later, booster.predict(x_later, num_threads=1)),
         },
         libraries={"lightgbm": lightgbm.__version__, "numpy": np.__version__},
+        reference=references_of(of.features, [day.x for day in days[:split]]),
     )
     return artifact, card
 

@@ -12,6 +12,7 @@ from datetime import date
 from kitepilot.events import (
     AnyEvent,
     BandsMarked,
+    DriftFound,
     Filled,
     ForeignFilled,
     Marked,
@@ -27,6 +28,7 @@ from kitepilot.orders.charges import rates_on
 from kitepilot.risk import profiles
 
 JUDGEMENTS = ("fresh", "stale", "drifted")
+DRIFT_ACTS = ("tell", "refuse_entries", "reduce")
 
 
 class UnusableError(ValueError):
@@ -75,7 +77,7 @@ def _flaw(event: AnyEvent) -> str:
             return "a signal with a negative horizon, stop or profit"
         case RunStarted() | ProfileActivated():
             return _settings_flaw(event)
-        case BandsMarked() | ModelJudged():
+        case BandsMarked() | ModelJudged() | DriftFound():
             return _fact_flaw(event)
     return ""
 
@@ -88,7 +90,9 @@ def _marked_flaw(event: Marked) -> str:
     return "a negative price" if prices and min(prices) < 0 else ""
 
 
-def _fact_flaw(event: BandsMarked | ModelJudged) -> str:
+def _fact_flaw(event: BandsMarked | ModelJudged | DriftFound) -> str:
+    if isinstance(event, DriftFound):
+        return "" if event.act in DRIFT_ACTS else f"a drift that should {event.act!r}"
     if isinstance(event, ModelJudged):
         return "" if event.state in JUDGEMENTS else f"a model judged {event.state!r}"
     lengths = {len(event.tokens), len(event.lower_paise), len(event.upper_paise)}

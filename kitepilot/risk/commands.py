@@ -68,6 +68,7 @@ def _resume(state: DeskState, command: Commanded) -> list[records.Decided]:
         return [records.note(state, f"resume refused: {against}")]
     state.leaving = ""
     state.standing.clear()
+    state.drifted.clear()
     return [records.move(state, TradingState.ACTIVE, _said(command))]
 
 

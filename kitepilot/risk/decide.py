@@ -12,6 +12,7 @@ from kitepilot.events import (
     BandsMarked,
     ClockMeasured,
     Commanded,
+    DriftFound,
     FeedChanged,
     Filled,
     ForeignFilled,
@@ -98,7 +99,7 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
 
 
 def _learn(
-    state: DeskState, event: FundsMarked | BandsMarked | ClockMeasured | ModelJudged
+    state: DeskState, event: FundsMarked | BandsMarked | ClockMeasured | ModelJudged | DriftFound
 ) -> list[records.Decided]:
     """What entries are judged by besides market and orders. A model's verdict leaves a line."""
     match event:
@@ -111,6 +112,8 @@ def _learn(
         case ModelJudged():
             facts.apply_judgement(state, event)
             return [records.note(state, f"model {event.model} is {event.state}: {event.detail}")]
+        case DriftFound():
+            return [_drift(state, event)]
     return []
 
 
@@ -131,7 +134,7 @@ def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided
             return [*foreign.apply_fill_of(state, event), *_pause(state, paused_until)]
         case Reconciled():
             return _reconciliation(state, event)
-        case FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged():
+        case FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged() | DriftFound():
             return _learn(state, event)
     return []
 
@@ -146,6 +149,18 @@ def _pause(state: DeskState, paused_until: int) -> list[records.Decided]:
             state, f"{limits.loss_streak} trades lost in a row: no entries for {limits.loss_pause_s} s"
         )
     ]
+
+
+def _drift(state: DeskState, found: DriftFound) -> records.Decided:
+    """Written down; as configured also no entries on its scores, or no entries at all."""
+    what = f"feature {found.feature} of {found.model}" if found.feature else f"score {found.model}"
+    said = f"{what} has drifted: {found.detector} {found.observed:.4f}, limit {found.limit:.4f}"
+    if found.act == "reduce":
+        return states.lower(state, states.MODEL_DRIFT, said)
+    if found.act == "refuse_entries":
+        state.drifted.update(found.scores)
+        said += f"; no entries that rest on {', '.join(found.scores)} until the owner resumes"
+    return records.note(state, said)
 
 
 def _alarm(state: DeskState, alarm: Alarmed) -> records.Decided:

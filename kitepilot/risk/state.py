@@ -198,6 +198,9 @@ class DeskState(msgspec.Struct, kw_only=True):
     bands: dict[int, Band] = msgspec.field(default_factory=dict)  # missing: not known
     skew_ms: int | None = None
     models: dict[str, str] = msgspec.field(default_factory=dict)  # by name: fresh | stale | drifted
+    drifted: set[str] = msgspec.field(
+        default_factory=set
+    )  # scores not to be followed until the owner resumes
     feed_gap_at: int = 0  # session time at which the last gap in the feed ended
     newest_quote_at: int = 0  # exchange time of the newest quote of any instrument
     signals: dict[str, None] = msgspec.field(default_factory=dict)  # approved, oldest first

@@ -85,6 +85,12 @@ RECONCILIATION = Rule(
     "the broker's books and ours stay different (docs/reference/reconciliation.md)",
     "mend what the difference names, then resume",
 )
+MODEL_DRIFT = Rule(
+    "model_drift",
+    TradingState.REDUCING,
+    "a model or its features have drifted, and `models.on_drift` or `models.on_feature_drift` says `reduce`",
+    "see `kitepilot explain` and docs/explanation/online-learning.md; resume, or go on without the model",
+)
 STUCK_POSITION = Rule(
     "stuck_position",
     TradingState.HALTED,
@@ -107,6 +113,7 @@ RULES = (
     BREAKER,
     UNKNOWN_STATUS,
     RECONCILIATION,
+    MODEL_DRIFT,
     STUCK_POSITION,
     ALARM,
 )

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kitepilot.cli import preflight
-from kitepilot.cli.background import broker_lines
+from kitepilot.cli.background import broker_lines, model_lines
 from kitepilot.cli.main import app
 from kitepilot.config import Config, override
 
@@ -116,3 +116,18 @@ def test_status_tells_a_person_what_was_found_at_the_broker() -> None:
         "alarm (halts): order 8: filled 12 of 10",
     ]
     assert broker_lines({}) == []
+
+
+def test_status_tells_a_person_which_scores_are_not_followed_and_what_has_drifted() -> None:
+    psi = {"model": "lightgbm-1", "feature": "spread", "detector": "psi", "observed": 1.5, "limit": 0.25}
+    adwin = {"model": "blend", "feature": "", "detector": "adwin", "observed": 0.2, "limit": 0.125}
+    account = {
+        "models": {"blend": "drifted", "other": "fresh"},
+        "drifts": [psi | {"act": "tell"}, adwin | {"act": "refuse_entries"}],
+    }
+    assert model_lines(account) == [
+        "model blend: drifted",
+        "drift (tell): feature spread of lightgbm-1, psi 1.500, limit 0.250",
+        "drift (refuse_entries): blend, adwin 0.200, limit 0.125",
+    ]
+    assert model_lines({}) == []

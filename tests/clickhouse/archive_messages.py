@@ -152,7 +152,16 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
             upper_paise=[165_000],
         ),
         e.ClockMeasured(**at("gateway.facts", 3 * seq + 2), run_id="r", skew_ms=-3, against="broker"),
-        e.ModelJudged(**at("market.models", seq), model="lightgbm", state="fresh"),
+        e.ModelJudged(**at("market.models", 2 * seq), model="lightgbm", state="fresh"),
+        e.DriftFound(
+            **at("market.models", 2 * seq + 1),
+            model="lightgbm",
+            detector="psi",
+            observed=1.5,
+            limit=0.25,
+            act="tell",
+            feature="spread",
+        ),
     ]
     decisions: list[e.AnyEvent] = [
         e.Verdict(

@@ -26,6 +26,7 @@ from kitepilot.events import (
     AnyEvent,
     BarsClosed,
     DeadLetter,
+    DriftFound,
     FeaturesComputed,
     FeedChanged,
     Marked,
@@ -38,6 +39,8 @@ from kitepilot.events import (
 from kitepilot.kernels.shard import FEATURE_NAMES
 from kitepilot.market.pipeline import MarketPipeline, Out, SnapshotError
 from kitepilot.market.ticks import RECORD_BYTES
+from kitepilot.models.card import FeatureReference
+from kitepilot.models.drift_watch import Watched
 from kitepilot.models.loading import make_online
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import LogRecord
@@ -76,7 +79,9 @@ class Optimist:
         return 1.0 / (1.0 + np.exp(-x[:, FEATURE_NAMES.index("ret_60s")] / 20.0))
 
 
-def pipeline(extra: dict[str, object] | None = None, stale: str = "") -> MarketPipeline:
+def pipeline(
+    extra: dict[str, object] | None = None, stale: str = "", watched: Watched | None = None
+) -> MarketPipeline:
     strategies = make_strategies(list(EAGER), EAGER, FEATURE_NAMES) | make_strategies(
         ["score_follower"], {"score_follower": {"from_minute": 1, "entry_score": 0.6}}, FEATURE_NAMES
     )
@@ -86,7 +91,7 @@ def pipeline(extra: dict[str, object] | None = None, stale: str = "") -> MarketP
         strategies | (extra or {}),
         Optimist(),
         make_online("river_logistic", FEATURE_NAMES),
-        scoring=Settings(stale=stale),
+        scoring=Settings(stale=stale, watched=watched, on_feature_drift="reduce"),
     )
 
 
@@ -161,6 +166,25 @@ def test_a_signal_says_which_scores_it_rests_on_and_an_old_model_is_told_before_
     assert (verdict.model, verdict.state, verdict.detail) == ("blend", "stale", "a year old")
     minute = [e for e in told if isinstance(e, SignalRaised) and e.strategy == "score_follower" and e.side]
     assert told.index(verdict) < told.index(minute[0])
+
+
+def test_features_that_training_never_saw_are_told_on_the_session_and_a_restart_changes_no_word() -> None:
+    """Every spread in training was beyond any of this market; two features shifted are enough to act."""
+    far = FeatureReference(edges=(1e9,), shares=(0.0, 1.0), missing=0.0)
+    watched = Watched("optimist-1", {"spread": far, "ret_1s": far}, FEATURE_NAMES)
+    messages = tape(minutes=61)
+    whole = played(messages, pipeline(watched=watched))
+    found = only(whole, DriftFound)
+    assert [(each.feature, each.detector, each.act) for each in found] == [
+        ("spread", "psi", "reduce"),
+        ("ret_1s", "psi", "reduce"),
+    ]
+    assert {each.scores for each in found} == {("optimist-1", "blend")}
+    first, second = pipeline(watched=watched), pipeline(watched=watched)
+    out = played(messages[: len(messages) // 2], first)
+    second.restore(first.snapshot())
+    assert second.snapshot() == first.snapshot()
+    assert hashes(out + played(messages[len(messages) // 2 :], second)) == hashes(whole)
 
 
 def test_one_minute_bars_are_made_of_their_one_second_bars() -> None:

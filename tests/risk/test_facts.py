@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from desk import ALPHA, BRAVO, RUN, Desk, S, intents
 
-from kitepilot.events import BandsMarked, ClockMeasured, FundsMarked, ModelJudged, StateChanged, encode
+from kitepilot.events import (
+    BandsMarked,
+    ClockMeasured,
+    DriftFound,
+    FundsMarked,
+    ModelJudged,
+    StateChanged,
+    Verdict,
+    encode,
+)
 from kitepilot.risk.admission import UnusableError, admit
 from kitepilot.risk.exposure import loss_paise
 from kitepilot.risk.facts import room_paise
@@ -83,6 +92,31 @@ def test_facts_of_another_run_are_not_ours_and_ours_survive_the_blob() -> None:
     assert (again.skew_ms, again.bands, again.models) == (-7, {ALPHA: Band(90, 110)}, {"blend": "drifted"})
 
 
+def test_a_drift_that_refuses_entries_keeps_its_scores_from_being_followed_until_the_owner_resumes() -> None:
+    desk = Desk()
+    desk.mark(alpha=100_000)
+
+    def denial() -> str:
+        """Of an entry that rests on the blended score."""
+        (verdict,) = [
+            each
+            for each in desk.signal(rests_on=("blend",), scores={"blend": 0.6})
+            if isinstance(each, Verdict)
+        ]
+        return verdict.denial
+
+    drift = {"model": "blend", "detector": "adwin", "observed": 0.2, "limit": 0.1, "scores": ("blend",)}
+    desk.say(DriftFound(**desk.head("market-0"), **drift, act="tell"))
+    assert desk.desk.drifted == set()
+    desk.say(DriftFound(**desk.head("market-0"), **drift, act="refuse_entries"))
+    assert load(save(desk.desk)) == desk.desk
+    assert denial() == "model_drifted"
+    desk.say(ModelJudged(**desk.head("market-0"), model="blend", state="fresh"))
+    assert denial() == "model_drifted"
+    desk.command("resume")
+    assert denial() != "model_drifted"
+
+
 def test_a_gap_in_the_feed_is_dated_when_it_ends() -> None:
     desk = Desk()
     desk.feed("up")
@@ -99,6 +133,7 @@ def test_facts_that_make_no_sense_never_reach_the_fold() -> None:
     for bad in (
         BandsMarked(**head, run_id=RUN, tokens=[ALPHA], lower_paise=[], upper_paise=[1]),
         ModelJudged(**head, model="blend", state="excellent"),
+        DriftFound(**head, model="blend", detector="psi", observed=1.0, limit=0.1, act="panic"),
     ):
         try:
             admit(encode(bad))

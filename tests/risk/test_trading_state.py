@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kitepilot.events import (
     ClockMeasured,
     Difference,
+    DriftFound,
     OrderStatus,
     Purpose,
     Reconciled,
@@ -122,6 +123,13 @@ def reconciled(verdict: str) -> Desk:
     return desk
 
 
+def drifted(act: str) -> Desk:
+    desk = ready()
+    head = desk.head("market-0")
+    desk.say(DriftFound(**head, model="blend", detector="adwin", observed=0.2, limit=0.1, act=act))
+    return desk
+
+
 def stuck(second: int) -> Desk:
     desk = Desk(at=ist_ns(DAY, "14:44:00"))
     desk.mark(alpha=100_000)
@@ -155,6 +163,7 @@ CASES: list[tuple[str, Callable[[], Desk], Callable[[], Desk]]] = [
     ("breaker", lambda: alarmed(state="half_open"), lambda: alarmed(state="open")),
     ("unknown_status", lambda: strange("OPEN PENDING"), lambda: strange("ON THE MOON")),
     ("reconciliation", lambda: reconciled("healed"), lambda: reconciled("halt")),
+    ("model_drift", lambda: drifted("refuse_entries"), lambda: drifted("reduce")),
     ("stuck_position", lambda: stuck(0), lambda: stuck(1)),
     ("alarm", lambda: alarmed(halts=False), lambda: alarmed(halts=True)),
 ]

@@ -39,8 +39,10 @@ def models_recent(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> 
 
 @check(Denial.MODEL_DRIFTED, "none")
 def models_fit(proposal: Proposal, state: DeskState, _limits: RiskLimits) -> Compared:
-    """A model it rests on scores worse than its labels' base rate would. Observed: how many; none may be."""
-    return at_most(_judged(proposal, state, "drifted"), 0)
+    """A model it rests on scores worse than its labels' base rate would, or has drifted and
+    `models.on_drift` refuses. Observed: how many; none may be."""
+    told = sum(name in state.drifted for name in proposal.signal.rests_on)
+    return at_most(_judged(proposal, state, "drifted") + told, 0)
 
 
 def _judged(proposal: Proposal, state: DeskState, word: str) -> int:
