@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from kitepilot.cli.options import JsonOption, clear_errors
+from kitepilot.cli.options import ConfigOption, JsonOption, chosen_config, clear_errors
 from kitepilot.run import home
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A dataset of this home.")]
@@ -46,6 +46,8 @@ def import_(
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="In place of a dataset of that name.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: what was guessed is right.")] = False,
+    clickhouse: Annotated[bool, typer.Option(help="Load into ClickHouse too, where it runs.")] = True,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a dataset of 1 m bars from files or folders: checked, by session, with a manifest and a hash.
@@ -60,6 +62,7 @@ def import_(
     kitepilot import var/candles --name kite --basis adjusted --as-of 2026-06-30[/dim]
     """
     from kitepilot.cli import importing as way
+    from kitepilot.cli.dataset_loading import load
     from research.datasets.manifest import DatasetError, folder_of
 
     console = Console(stderr=True)
@@ -78,10 +81,45 @@ def import_(
             yes=yes,
         )
         manifest = way.bring_in(home(), words, Console(quiet=True) if as_json else console)
+        loaded = load(chosen_config(config), home(), manifest, console) if clickhouse else "not asked for"
     if as_json:
-        print(json.dumps(way.as_json(manifest, home())))
+        print(json.dumps(way.as_json(manifest, home()) | {"clickhouse": loaded}))
     else:
         way.show_manifest(Console(), manifest, folder_of(home(), manifest.name))
+        Console().print(f"ClickHouse: {loaded}", highlight=False, soft_wrap=True)
+
+
+def export(
+    name: NameArgument,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it is replaced.")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or jsonl; by the file's ending without.")
+    ] = None,
+    symbols: Annotated[list[str] | None, typer.Option("--symbol", help="Only this one (repeat).")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First session, e.g. 2016-08-16.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last session.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset to one file of CSV, Parquet or JSON lines, as it is stored; `import` reads it back.
+
+    Times are IST with their offset and label the start of the minute; prices are rupees (Parquet: paise).
+    Exit codes: 0, 2 no such dataset, symbol or session.
+
+    [dim]kitepilot export nse-2016 --out nse-2016.csv
+    kitepilot export nse-2016 --symbol INFY --from 2016-09-01 --out infy.jsonl[/dim]
+    """
+    from kitepilot.cli import importing as way
+    from research.datasets.exporting import export as write
+    from research.datasets.manifest import DatasetError, folder_of
+
+    with clear_errors(DatasetError), way.progress(Console(stderr=True, quiet=as_json)) as tell:
+        chosen = form or out.suffix.removeprefix(".")
+        days = way.day_of("--from", first), way.day_of("--to", last)
+        rows = write(folder_of(home(), name), out, chosen, symbols or None, *days, tell)
+    if as_json:
+        print(json.dumps({"rows": rows, "format": chosen, "out": f"{out}"}))
+    else:
+        Console().print(f"{rows:,} bars written to {out}", highlight=False, soft_wrap=True)
 
 
 @datasets.command("list")
@@ -187,7 +225,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove a dataset from this home; its source files stay.
+    """Remove a dataset from this home; its source files stay, and so do its rows in ClickHouse.
 
     [dim]kitepilot datasets remove nse-2016[/dim]
     """
@@ -205,4 +243,5 @@ def remove(
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("import")(import_)
+    app.command()(export)
     app.add_typer(datasets, name="datasets")

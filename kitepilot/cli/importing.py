@@ -47,7 +47,7 @@ class Words:
 def progress(console: Console) -> Iterator[Tell]:
     """What is being done, and how far it is."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=console, transient=True) as shown:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task("")
         yield lambda what, done, of: shown.update(task, description=what, completed=done, total=of)
 
@@ -95,10 +95,15 @@ def basis_of(basis: str, as_of: str | None) -> tuple[Any, date | None]:
         raise ConfigError(f"--basis {basis!r}: raw (as traded), adjusted (with --as-of DATE), or unknown")
     if (basis == "adjusted") != (as_of is not None):
         raise ConfigError("--as-of DATE goes with --basis adjusted: the day the prices were downloaded")
+    return basis, day_of("--as-of", as_of)
+
+
+def day_of(option: str, text: str | None) -> date | None:
+    """Raises `ConfigError` for what is no date."""
     try:
-        return basis, date.fromisoformat(as_of) if as_of else None
+        return date.fromisoformat(text) if text else None
     except ValueError as err:
-        raise ConfigError(f"--as-of wants a date like 2026-01-31: {err}") from err
+        raise ConfigError(f"{option} {text!r}: write a date like 2026-01-31") from err
 
 
 def show_plan(console: Console, files: Sequence[PlannedFile], left_out: Sequence[Path]) -> None:
@@ -119,7 +124,9 @@ def show_plan(console: Console, files: Sequence[PlannedFile], left_out: Sequence
         console.print(table)
     if left_out:
         names = ", ".join(path.name for path in left_out[:5])
-        console.print(f"left out, not Parquet or CSV or hidden by `_`: {len(left_out)} files ({names})")
+        console.print(
+            f"left out, not Parquet, CSV or JSONL or hidden by `_`: {len(left_out)} files ({names})"
+        )
 
 
 def show_manifest(console: Console, manifest: Manifest, folder: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from research.datasets.manifest import DatasetError
 
 PRICES = ("open", "high", "low", "close")
-ROLES = ("symbol", "time", "date", *PRICES, "volume")
+ROLES = ("symbol", "time", "date", *PRICES, "volume", "token")
 NEEDED = ("time", *PRICES)
 #: Names without case, blanks and signs; the first that a file has wins.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -21,6 +21,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "time",
     ),
     "date": ("date", "day", "tradingdate"),
+    "token": ("instrumenttoken", "token"),
     "open": ("openpaise", "open", "o", "openprice", "opn"),
     "high": ("highpaise", "high", "h", "highprice", "hi"),
     "low": ("lowpaise", "low", "l", "lowprice", "lo"),

@@ -123,7 +123,7 @@ def _make(plan: Plan, folder: Path, actions: Actions, tell: Tell) -> Manifest:
         SessionChanges(actions, plan.basis),
         pq.ParquetWriter(folder / REFUSED, REFUSED_SCHEMA, compression="zstd"),
         pq.ParquetWriter(folder / QUALITY, QUALITY_SCHEMA, compression="zstd"),
-        tokens=tokens_of(symbols.names, plan.tokens, plan.same),
+        tokens=tokens_of(symbols.names, {**symbols.tokens, **plan.tokens}, plan.same),
     )
     _note_files(plan, findings)
     for number, month in enumerate(spool.months()):
@@ -181,7 +181,7 @@ def _refuse_twice(bars: SessionRows, tokens: Mapping[str, int]) -> None:
         other = held.setdefault(tokens[name], name)
         if other != name:
             raise DatasetError(
-                f"--same: {other} and {name} both trade on {bars.session}; they are two shares"
+                f"{other} and {name} have one token and both trade on {bars.session}: they are two shares"
             )
 
 
@@ -244,6 +244,8 @@ def _note_files(plan: Plan, findings: Findings) -> None:
             findings.add(
                 Finding("no volume", "warning", None, "", 1, f"{name}: no volume column, taken as 0")
             )
+        for note in file.source.notes:
+            findings.add(Finding("ticks as they were recorded", "note", None, "", 1, f"{name}: {note}"))
         if file.source.cut_lines:
             cut = file.source.cut_lines
             text = f"{name}: {len(cut)} lines with too many or too few cells, the first is {cut[0][:60]!r}"
@@ -272,9 +274,9 @@ def _quality(making: _Making, days: SymbolDays, refused: RawRows) -> pa.Table:
 
 def tokens_of(names: Sequence[str], known: Mapping[str, int], same: Mapping[str, str]) -> dict[str, int]:
     """A token for every symbol: the broker's if it is known, else derived; one for both names of a share."""
-    ordered = sorted(names)
-    found = dict(zip(ordered, derived_tokens(ordered), strict=True))
-    found |= {name: known[name] for name in ordered if name in known}
+    unknown = sorted(set(names) - known.keys())
+    found = {name: known[name] for name in names if name in known}
+    found |= zip(unknown, derived_tokens(unknown, known.values()), strict=True)
     for old, new in same.items():
         if old not in found or new not in found:
             raise DatasetError(f"--same {old}={new}: not both are in the files")

@@ -56,6 +56,7 @@ class Symbols:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.tokens: dict[str, int] = {}  # the broker's, where a file told them
         self._codes: dict[str, int] = {}
 
     def code(self, name: str | None) -> int:
@@ -112,7 +113,9 @@ def rows_of(number: int, file: PlannedFile, symbols: Symbols) -> Iterator[RawRow
     for piece in file.source.pieces(file.columns.columns):
         rows = piece.num_rows
         begins = file.reading.begins(_walls(piece, of))
+        tokens = _numbers(piece, of.get("token"), rows)
         code = np.full(rows, only, dtype=np.int64) if only is not None else symbols.codes(piece[of["symbol"]])
+        _note_tokens(symbols, code, tokens)
         yield RawRows(
             file=np.full(rows, number, dtype=np.int64),
             row=np.arange(begun, begun + rows, dtype=np.int64),
@@ -153,6 +156,14 @@ def _numbers(piece: pa.RecordBatch, name: str | None, rows: int) -> Floats:
         column = pc.utf8_trim_whitespace(pc.if_else(is_number, plain, None))
     found: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return found
+
+
+def _note_tokens(symbols: Symbols, code: Ints, tokens: Floats) -> None:
+    """The first token told for each symbol."""
+    told = np.flatnonzero((code >= 0) & (tokens >= 1) & (tokens < 2**32))
+    codes, first = np.unique(code[told], return_index=True)
+    for one, row in zip(codes.tolist(), told[first].tolist(), strict=True):
+        symbols.tokens.setdefault(symbols.names[one], int(tokens[row]))
 
 
 def _late(code: Ints, begins: Ints, latest: dict[int, int]) -> npt.NDArray[np.bool_]:

@@ -83,7 +83,7 @@ def judged(rows: RawRows, *, rounding: bool = False) -> Ints:
     refuse(NO_TIME, rows.begins_at == UNREADABLE)
     refuse(NO_SYMBOL, rows.code < 0)
     refuse(MISSING, ~np.isfinite(prices).all(axis=0) | ~np.isfinite(volume))
-    refuse(NO_PRICE, (prices <= 0).any(axis=0) | (prices > MOST_PAISE).any(axis=0))
+    refuse(NO_PRICE, (prices <= 0).any(axis=0) | (np.rint(prices) > MOST_PAISE).any(axis=0))
     refuse(NO_VOLUME, (volume < 0) | (volume > MOST_SHARES) | (volume != np.rint(volume)))
     if not rounding:
         refuse(SPLIT, (np.abs(prices - np.rint(prices)) > SPLIT_PAISA).any(axis=0))

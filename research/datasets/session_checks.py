@@ -98,8 +98,6 @@ def findings_of(days: SymbolDays) -> Iterator[Finding]:
         if days.off_grid[k]:
             count = int(days.off_grid[k])
             text = f"{count} of {bars} bars off the tick grid"
-            if count > ADJUSTED_SHARE * bars:
-                text += ", as back-adjusted prices are"
             yield Finding("off-grid prices", "warning", session, symbol, count, text)
         if not days.moved[k] and bars > 1:
             yield Finding("never moved", "warning", session, symbol, bars, f"one price in all {bars} bars")

@@ -1,4 +1,4 @@
-"""Files and folders of Parquet and CSV -> their columns, and their rows piece by piece."""
+"""Files and folders of Parquet, CSV and JSON lines -> their columns, and their rows piece by piece."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import csv
+from pyarrow import csv, json
 
 from research.datasets.manifest import DatasetError
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".csv.gz", ".tsv", ".txt")
+LINES = (".jsonl", ".ndjson")
 ROWS_AT_ONCE = 500_000
 CSV_BLOCK = 16 << 20
 SYMBOL_FOLDER = "symbol="
@@ -23,14 +25,21 @@ SYMBOL_FOLDER = "symbol="
 
 @dataclass(frozen=True)
 class Source:
-    """One file. `cut_lines` fills while a CSV is read: lines that have too many or too few cells."""
+    """One file. `cut_lines` fills while a CSV is read: lines that have too many or too few cells; `notes`
+    with what else its reading showed.
+    """
 
     path: Path
     cut_lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def parquet(self) -> bool:
         return self.path.name.lower().endswith(PARQUET)
+
+    @property
+    def json_lines(self) -> bool:
+        return self.path.name.lower().endswith(LINES)
 
     @property
     def symbol(self) -> str:
@@ -45,10 +54,12 @@ class Source:
         try:
             if self.parquet:
                 schema = pq.read_schema(self.path)
+            elif self.json_lines:
+                schema = next(iter(self._lines())).schema
             else:
                 with self._text() as reader:
                     schema = reader.schema
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as err:
+        except (OSError, pa.ArrowException, UnicodeDecodeError, msgspec.MsgspecError, AttributeError) as err:
             raise DatasetError(f"{self.path}: cannot be read: {_first_line(err)}") from err
         return dict(zip(schema.names, schema.types, strict=True))
 
@@ -58,6 +69,9 @@ class Source:
             if self.parquet:
                 file = pq.ParquetFile(self.path)
                 yield from file.iter_batches(ROWS_AT_ONCE, columns=list(columns))
+            elif self.json_lines:
+                for batch in self._lines():
+                    yield batch.select(list(columns))
             else:
                 with self._text() as reader:
                     for batch in reader:
@@ -70,8 +84,20 @@ class Source:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def _lines(self) -> json.JSONStreamingReader:
+        """Texts stay texts: guessed to be times, `...+05:30` would lose its zone."""
+        with self.path.open("rb") as file:
+            first = msgspec.json.decode(file.readline(1 << 16))
+        texts = [(name, pa.string()) for name, value in first.items() if isinstance(value, str)]
+        return json.open_json(
+            self.path,
+            read_options=json.ReadOptions(block_size=CSV_BLOCK, use_threads=False),
+            parse_options=json.ParseOptions(explicit_schema=pa.schema(texts)),
+        )
+
     def _text(self) -> csv.CSVStreamingReader:
         delimiter, names = _head(self.path)
+        self.cut_lines.clear()  # a file is read more than once
 
         def cut(row: csv.InvalidRow) -> str:
             self.cut_lines.append(str(row.text)[:200])
@@ -88,7 +114,7 @@ class Source:
 
 
 def sources_in(paths: Sequence[Path]) -> tuple[list[Source], list[Path]]:
-    """(what is to be read, what was left out): files as given, and of folders all Parquet and CSV below.
+    """(what is to be read, what was left out): files as given, and what is below folders.
 
     A file whose name begins with `_` or `.` is not data, as everywhere with Parquet.
 
@@ -104,12 +130,12 @@ def sources_in(paths: Sequence[Path]) -> tuple[list[Source], list[Path]]:
             for file in sorted(path.rglob("*")):
                 if file.is_file():
                     hidden = any(part[0] in "_." for part in file.relative_to(path).parts)
-                    known = file.name.lower().endswith((*PARQUET, *TEXT))
+                    known = file.name.lower().endswith((*PARQUET, *TEXT, *LINES))
                     (left_out if hidden or not known else found).append(file)
         else:
             raise DatasetError(f"{path}: no such file or folder")
     if not found:
-        raise DatasetError(f"{paths[0]}: no Parquet or CSV file there")
+        raise DatasetError(f"{paths[0]}: no Parquet, CSV or JSONL file there")
     return [Source(path) for path in dict.fromkeys(found)], left_out
 
 

@@ -7,6 +7,7 @@ a minute of silence, and a recording cannot tell silence from a recorder that wa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,12 @@ import pyarrow.compute as pc
 from broker_adapter.sandbox.feed import FeedError
 from broker_adapter.sandbox.feed.recorded import RecordedMarket, open_recording
 from kitepilot.kernels.shard import BarClose, Shard, ShardSpec
+from kitepilot.market import calendar
 from kitepilot.market.calendar import CalendarError
 from kitepilot.market.ticks import records
 from research.bars import MINUTE_NS
 from research.datasets.columns import TICKS_LTP
-from research.datasets.grid import date_of, day_numbers
+from research.datasets.grid import IST_NS, date_of, day_numbers
 from research.datasets.manifest import DatasetError
 from research.datasets.reading import Symbols
 from research.datasets.row_checks import Ints, RawRows
@@ -28,8 +30,7 @@ from research.datasets.times import UNREADABLE, walls
 from research.ticks import beats_of_feed
 
 GRACE_NS = 2_000_000_000
-IST_MIDNIGHT_NS = 19_800_000_000_000
-MOST_ROWS_SHARE = 0.01  # a day with fewer of the rows is the recorder's noise
+NOISE = 0.01  # a day with a smaller share of a file's rows is not one it records
 
 
 def bars_of_ticks(number: int, source: Source, symbols: Symbols) -> Iterator[RawRows]:
@@ -46,6 +47,7 @@ def bars_of_ticks(number: int, source: Source, symbols: Symbols) -> Iterator[Raw
             raise DatasetError(f"{source.path}: {err}") from err
         rows = _bars(number, begun, market, symbols)
         begun += len(rows)
+        source.notes.append(market.description)
         yield rows
 
 
@@ -97,13 +99,24 @@ def _spec(market: RecordedMarket) -> ShardSpec:
 
 
 def _sessions(source: Source) -> list[int]:
-    """The days (since 1970) most of a file's rows are of."""
+    """The trading days (since 1970) a file's rows are of; stray rows of others are the recorder's noise."""
     ltp = source.columns().keys() >= TICKS_LTP
     counted: dict[int, int] = {}
     for piece in source.pieces(["ts_ist" if ltp else "exchange_timestamp"]):
         at = walls(piece[0])
-        days = day_numbers(at[at != UNREADABLE] - IST_MIDNIGHT_NS)
+        days = day_numbers(at[at != UNREADABLE] - IST_NS)
         for pair in pc.value_counts(pa.array(days)).to_pylist():
             counted[pair["values"]] = counted.get(pair["values"], 0) + pair["counts"]
-    least = MOST_ROWS_SHARE * sum(counted.values())
-    return sorted(day for day, count in counted.items() if count >= least)
+    least = NOISE * sum(counted.values())
+    played = sorted(day for day, count in counted.items() if count >= least and _was_open(date_of(day)))
+    if counted and not played:
+        shown = ", ".join(f"{date_of(day)}" for day in sorted(counted)[:5])
+        raise DatasetError(f"{source.path}: none of its days was a session: {shown}")
+    return played
+
+
+def _was_open(day: date) -> bool:
+    try:
+        return calendar.is_open(day)
+    except CalendarError:
+        return False

@@ -9,9 +9,12 @@ _FIRST, _SPAN = 100_000, 800_000
 _SHARE, _INDEX = 1, 9  # Kite's segment codes
 
 
-def derived_tokens(symbols: Iterable[str]) -> list[int]:
-    """One per symbol: the first free after a hash of the name. Only index names have a space in them."""
-    taken: set[int] = set()
+def derived_tokens(symbols: Iterable[str], held: Iterable[int] = ()) -> list[int]:
+    """One per symbol: the first free after a hash of the name, none of `held` (whole tokens).
+
+    Only index names have a space in them.
+    """
+    taken = {token >> 8 for token in held}
     tokens = []
     for symbol in symbols:
         exchange_token = _FIRST + int.from_bytes(blake2b(symbol.encode(), digest_size=4).digest()) % _SPAN
