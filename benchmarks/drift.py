@@ -68,7 +68,7 @@ def feature_days(seeds: range) -> dict[str, Any]:
         past = [
             features(10_000 + 100 * seed + n).reshape(-1, len(FEATURES)) for n in range(DAYS_OF_REFERENCE)
         ]
-        reference = references_of(FEATURES, past)
+        reference = references_of(FEATURES, np.concatenate(past), past)
         alarms.append(bool(shifts(FeatureDrift(reference, FEATURES), features(seed))))
         planted = shifts(FeatureDrift(reference, FEATURES), features(seed, shifted=0))
         late.append(next((minute - AT for minute, name in planted if name == "own" and minute >= AT), None))

@@ -116,7 +116,7 @@ def scoring_settings(config: Config, models_folder: Path) -> Settings:
     card = read_card(path.read_bytes(), str(path))
     return said._replace(
         stale=staleness(card, session, models.max_age_sessions),
-        watched=Watched(card.model_id, card.reference, FEATURE_NAMES),
+        watched=Watched(card.model_id, card.reference, FEATURE_NAMES, single=card.precision == "float32"),
     )
 
 

@@ -34,11 +34,15 @@ class Drift(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """The offline model's features: its id, its card's reference, the names of all columns of the rows."""
+    """The offline model's features: its id, its card's reference, the names of all columns of the rows.
+
+    `single`: the card rounds features to float32, and so do we, or a value on a bin's edge would change bins.
+    """
 
     model: str
     reference: Mapping[str, FeatureReference]
     names: Sequence[str]
+    single: bool = False
 
 
 class DriftWatch:
@@ -48,6 +52,7 @@ class DriftWatch:
         self._on_error, self._on_features = on_error, on_features
         self._errors: dict[str, ErrorDrift] = {}
         self._model = watched.model if watched else ""
+        self._single = watched.single if watched else False
         self._features = FeatureDrift(watched.reference, watched.names) if watched else FeatureDrift({}, ())
 
     def on_matured(self, matured: MaturedScores) -> list[Drift]:
@@ -64,6 +69,8 @@ class DriftWatch:
         """A close's rows, float64[n, F]; those count that the offline model scored."""
         if not self._features.watched:
             return []
+        if self._single:
+            x = x.astype(np.float32).astype(np.float64)
         shifted = self._features.on_close(x, np.isfinite(scores[self._model]))
         many = max(LEAST_FEATURES, SHARE_OF_FEATURES * self._features.watched)
         act: Act = self._on_features if self._features.shifted >= many else "tell"

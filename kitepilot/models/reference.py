@@ -8,7 +8,7 @@ than twice where the days are few, and 0.25 at least. What wanders in training m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -23,20 +23,21 @@ MARGIN = 2.0
 ENOUGH_DAYS = 8  # fewer have seen too little to know how bad an hour can be: the margin grows in proportion
 
 
-def references_of(features: Sequence[str], days: Sequence[Floats]) -> dict[str, FeatureReference]:
-    """Rows of whole days in time order, float64[m, F] each, NaN for missing -> by feature.
+def references_of(
+    features: Sequence[str], rows: Floats, days: Iterable[Floats]
+) -> dict[str, FeatureReference]:
+    """How each feature was spread over the training days.
 
-    A feature without any value in all of the days has none.
+    `rows`: an even sample of them or all, float64[m, F], NaN for missing. `days` are those days' rows in time order, float64[r, F] each, read one after the other. A feature without
+    any value in `rows` has no reference.
     """
-    rows = np.concatenate(days)
     own = [_edges(values[np.isfinite(values)]) for values in rows.T]
     edges = np.full((len(own), BINS - 1), np.inf)
     for column, each in enumerate(own):
         edges[column, : each.size] = each
     counts = counted(rows, edges)
     shares = counts / len(rows)
-    margin = MARGIN * max(1.0, ENOUGH_DAYS / len(days))
-    limits = np.maximum(margin * _worst_hour(shares, edges, days), LEAST_LIMIT)
+    limits = np.maximum(_worst_hour(shares, edges, days), LEAST_LIMIT)
     found = {}
     for column, name in enumerate(features):
         missing = float(shares[column, -1])
@@ -58,11 +59,12 @@ def _edges(seen: Floats) -> Floats:
     return np.unique(np.quantile(seen, np.arange(1, BINS) / BINS, method="lower"))
 
 
-def _worst_hour(then: Floats, edges: Floats, days: Sequence[Floats]) -> Floats:
-    """The largest PSI of any hour of any day against all rows, float64[F]."""
-    worst = np.zeros(len(edges))
+def _worst_hour(then: Floats, edges: Floats, days: Iterable[Floats]) -> Floats:
+    """The largest PSI of any hour of any day against all rows, float64[F], with its margin."""
+    worst, count = np.zeros(len(edges)), 0
     for day in days:
+        count += 1
         blocks = [counted(each, edges) for each in np.array_split(day, BLOCKS_A_DAY)]
         for end in range(BLOCKS, BLOCKS_A_DAY + 1):
             worst = np.maximum(worst, stability(then, np.sum(blocks[end - BLOCKS : end], axis=0)))
-    return worst
+    return worst * MARGIN * max(1.0, ENOUGH_DAYS / max(count, 1))

@@ -118,7 +118,7 @@ def train(
             **_metrics("validation", y_later, booster.predict(x_later, num_threads=1)),
         },
         libraries={"lightgbm": lightgbm.__version__, "numpy": np.__version__},
-        reference=references_of(of.features, [day.x for day in days[:split]]),
+        reference=references_of(of.features, x, [day.x for day in days[:split]]),
     )
     return artifact, card
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kitepilot.models.card import FeatureReference, FoldRecord, ModelCard, identity
+from kitepilot.models.reference import references_of
 from research.trainers.port import Trainer
 from research.walkforward.fold_file import MODEL, SCORES, FoldResult, read_scores
 from research.walkforward.folds import Fold
@@ -27,7 +28,6 @@ from research.walkforward.parallel import folder_of
 from research.walkforward.rows import RowStore
 from research.walkforward.settings import Origin, Settings, libraries_of
 
-EDGES = 9  # deciles
 REFERENCE_ROWS = 200_000
 ENOUGH_SESSIONS = 250
 
@@ -168,25 +168,13 @@ def card_of(
 
 
 def reference_of(store: RowStore, final: FoldResult) -> dict[str, FeatureReference]:
-    """How each feature was spread over the sessions the model was fitted on."""
+    """How each feature was spread over the sessions it was fitted on, and how far their hours strayed."""
     days = [day for day in store.sessions if f"{day}" in final.train_dates]
     rows = store.rows(days).thinned(REFERENCE_ROWS)
     columns = np.array([store.manifest.features.index(name) for name in final.features])
     x = np.concatenate([np.zeros((0, len(columns)), np.float32), *rows.chunks(columns)]).astype(np.float64)
-    return {name: _spread(x[:, place]) for place, name in enumerate(final.features)}
-
-
-def _spread(values: np.ndarray) -> FeatureReference:
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return FeatureReference(edges=(), shares=(1.0,), missing=1.0)
-    edges = np.unique(np.quantile(known, np.arange(1, EDGES + 1) / (EDGES + 1)))
-    count = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
-    return FeatureReference(
-        edges=tuple(edges.tolist()),
-        shares=tuple((count / len(known)).tolist()),
-        missing=float(1.0 - len(known) / len(values)),
-    )
+    each_day = (store.x(day)[:, columns].astype(np.float64) for day in days)
+    return references_of(final.features, x, each_day)
 
 
 def _record(one: FoldResult) -> FoldRecord:

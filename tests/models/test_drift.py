@@ -73,7 +73,8 @@ def test_what_a_detector_keeps_does_not_grow_with_the_days() -> None:
 
 @pytest.fixture(scope="module")
 def reference() -> dict[str, FeatureReference]:
-    return references_of(FEATURES, [features(seed).reshape(-1, len(FEATURES)) for seed in range(100, 108)])
+    days = [features(seed).reshape(-1, len(FEATURES)) for seed in range(100, 108)]
+    return references_of(FEATURES, np.concatenate(days), days)
 
 
 def watch(detector: FeatureDrift, x: np.ndarray, first: int = 0) -> list[tuple[int, str]]:
@@ -187,3 +188,14 @@ def test_one_shifted_feature_is_a_word_and_a_tenth_of_them_is_more(
     said = [each for rows in x for each in drifts.on_rows(rows, scores)]
     assert [each.act for each in said] == acts
     assert {each.scores for each in said} == {("offline", BLEND)}
+
+
+def test_a_value_on_the_edge_of_a_bin_stays_in_its_bin_when_training_rounded_it() -> None:
+    """One share in ten, and 0.1 is not the same number in single precision."""
+    tenths = np.random.default_rng(1).integers(0, 11, (MINUTES, ROWS, 1)) / 10
+    rounded = tenths.astype(np.float32).astype(np.float64).reshape(-1, 1)
+    reference = references_of(("share",), rounded, [rounded] * 8)
+    scores = {"m": np.full(ROWS, 0.5)}
+    for single, drifts in ((True, 0), (False, 1)):
+        watching = DriftWatch("tell", "tell", Watched("m", reference, ("share",), single))
+        assert len([each for x in tenths for each in watching.on_rows(x, scores)]) == drifts
