@@ -28,8 +28,8 @@ def references_of(
 ) -> dict[str, FeatureReference]:
     """How each feature was spread over the training days.
 
-    `rows`: an even sample of them or all, float64[m, F], NaN for missing. `days` are those days' rows in time order, float64[r, F] each, read one after the other. A feature without
-    any value in `rows` has no reference.
+    `rows`: an even sample of them or all, float64[m, F], NaN for missing. `days` are those days' rows in time
+    order, float64[r, F] each, read one after the other. A feature without a value in `rows` has none.
     """
     own = [_edges(values[np.isfinite(values)]) for values in rows.T]
     edges = np.full((len(own), BINS - 1), np.inf)
