@@ -1,4 +1,4 @@
-"""Kernel speed on one core: ticks to bars and 20 features, against a plain Python loop that makes bars only.
+"""Kernel speed on one core: ticks to bars and features, against a plain Python loop that makes bars only.
 
 300 instruments, 2 ticks a second each, a clock record every 500 ms of session time; one message per call, cut
 to the given number of records. Both read the same bytes and must close the same bars. Best of the rounds is

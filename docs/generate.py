@@ -12,6 +12,8 @@ from pathlib import Path
 
 from kitepilot.config import RiskSection
 from kitepilot.events import Sizing
+from kitepilot.kernels.feature_docs import FAMILIES
+from kitepilot.kernels.features import FEATURE_DOCS
 from kitepilot.risk import states
 from kitepilot.risk.checks import page as checks
 from kitepilot.risk.sizing import Entry, method_of
@@ -73,8 +75,23 @@ def _rupees(key: str, value: int) -> str:
     return f"`{key}: {value}`"
 
 
+def features() -> str:
+    """Every feature by family, in the order of a row within it."""
+    lines = [f"{len(FEATURE_DOCS)} features."]
+    for family in FAMILIES:
+        lines += ["", f"## {family.capitalize().replace('vwap', 'VWAP')}", ""]
+        lines += ["| name | meaning | unit | warm-up, s | made of |", "|---|---|---|---|---|"]
+        lines += [
+            f"| `{doc.name}` | {doc.meaning} | {doc.unit} | {doc.warmup_s} | {doc.source} |"
+            for doc in FEATURE_DOCS
+            if doc.family == family
+        ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "denials.md": between_marks(checks.denials),
+    FOLDER / "features.md": between_marks(features),
     FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),
     FOLDER / "trading-state.md": between_marks(states.page),
     DOCS / "how-to" / "sizing.md": between_marks(sizing),

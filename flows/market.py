@@ -27,7 +27,7 @@ from flows.run import run_flow
 from kitepilot.config import Config
 from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
-from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
+from kitepilot.kernels.shard import FEATURE_NAMES, SECOND_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
 from kitepilot.models.drift_watch import Watched
 from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card, staleness
@@ -43,6 +43,10 @@ SHARD = "S0"
 COUNTS_EVERY_S = 10.0
 COUNTS_FILE = "market_counts.json"
 MS = 1_000_000
+
+#: What the online model sees: the second features, which are warm five minutes into the day.
+ONLINE_FEATURES = SECOND_NAMES
+ONLINE_COLUMNS = tuple(FEATURE_NAMES.index(name) for name in ONLINE_FEATURES)
 
 Messages = list[LogRecord]
 
@@ -96,7 +100,7 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
         [one.tradingsymbol for one in parameters.instruments],
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES, strategies.sources),
         read_offline(models_folder, models.offline) if models.offline else None,
-        make_online(models.online, FEATURE_NAMES) if models.online else None,
+        make_online(models.online, ONLINE_FEATURES) if models.online else None,
         scoring=scoring_settings(config, models_folder),
     )
 
@@ -109,6 +113,7 @@ def scoring_settings(config: Config, models_folder: Path) -> Settings:
         half_life_closes=models.half_life_min,
         on_drift=models.on_drift,
         on_feature_drift=models.on_feature_drift,
+        online_columns=ONLINE_COLUMNS,
     )
     if not models.offline:
         return said

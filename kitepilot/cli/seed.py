@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from kitepilot.config import Config
 from kitepilot.kernels import layout
-from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
+from kitepilot.kernels.shard import SECOND_NAMES, ShardSpec
 from kitepilot.market import calendar
 from kitepilot.market.ticks import KIND_CLOCK, RECORD_DTYPE, own_record, records
 from kitepilot.models import reference, training
@@ -63,7 +63,7 @@ def seed(
         found.append(_play(day, seed, config.kernel.grace_ms))
     progress("training", days / (days + 1))
     data = f"synthetic market, seed {seed}, {INSTRUMENTS} instruments, {UPDATES_PER_S:g} updates/s each"
-    provenance = training.Provenance(spec_hash, data, FEATURE_NAMES)
+    provenance = training.Provenance(spec_hash, data, SECOND_NAMES)
     artifact, card = training.train(found, max(1, days // 4), seed, provenance)
     _keep(folder, artifact, card)
     progress("trained", 1.0)
@@ -120,7 +120,7 @@ def _spec_hash(dates: list[date], seed: int, grace_ms: int) -> str:
         "seed": seed,
         "market": [INSTRUMENTS, UPDATES_PER_S],
         "grace_ms": grace_ms,
-        "features": FEATURE_NAMES,
+        "features": SECOND_NAMES,
         "label": LABEL,
         "training": [training.PARAMETERS, training.TREES],
         "reference": [reference.BINS, reference.MARGIN, reference.ENOUGH_DAYS],

@@ -22,10 +22,14 @@ from kitepilot.kernels.layout import (
     HIGH,
     LAST,
     LOW,
+    M_BOOKS,
     M_HIGH,
+    M_IMBALANCE,
     M_LOW,
     M_OPEN,
     M_SECONDS,
+    M_SIGNED,
+    M_SPREAD,
     M_TICKS,
     M_VOLUME,
     NEXT_S,
@@ -50,8 +54,11 @@ from kitepilot.kernels.layout import (
     S_VOLUME,
     TRADED,
 )
+from kitepilot.kernels.minute_layout import F_IMBALANCE, F_SIGNED, F_SPREAD, F_TICKS
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 @kernel
@@ -131,9 +138,40 @@ def close_bars(second: int, terms: Ints, inst: Ints, slot: Ints, out: Ints) -> t
 
 
 @kernel
-def skip_to(second: int, inst: Ints, clock: Ints) -> int:
+def begin_flow(inst: Ints, sums: Floats, row: int) -> None:
+    """Nothing is known yet of the open minute's signs and book."""
+    inst[row, M_SIGNED] = 0
+    inst[row, M_BOOKS] = 0
+    sums[row, M_SPREAD] = 0.0
+    sums[row, M_IMBALANCE] = 0.0
+
+
+@kernel
+def take_minute(
+    minutes: int, out: Ints, inst: Ints, sums: Floats, bars: Ints, present: Flags, flow: Floats
+) -> None:
+    """The 1 m bars in `out` by instrument: int64[5, n], bool[n], flow float64[4, n]; the next begins."""
+    for row in range(inst.shape[0]):
+        present[row] = False
+    for column in range(minutes):
+        row = out[O_MINUTE, column]
+        present[row] = True
+        for field in range(5):
+            bars[field, row] = out[O_MINUTE + 1 + field, column]
+        books = float(inst[row, M_BOOKS])
+        flow[F_SIGNED, row] = float(inst[row, M_SIGNED])
+        flow[F_TICKS, row] = float(out[O_MINUTE + 6, column])
+        flow[F_SPREAD, row] = sums[row, M_SPREAD] / books if books > 0.0 else np.nan
+        flow[F_IMBALANCE, row] = sums[row, M_IMBALANCE] / books if books > 0.0 else np.nan
+        begin_flow(inst, sums, row)
+
+
+@kernel
+def skip_to(second: int, inst: Ints, sums: Floats, clock: Ints) -> int:
     """Leave out the 1 s bars up to `second`; how many. The open minute is dropped: it would be a lie."""
     skipped = int(second - clock[NEXT_S])
     clock[NEXT_S] = second
     inst[:, M_SECONDS] = 0
+    for row in range(inst.shape[0]):
+        begin_flow(inst, sums, row)
     return skipped

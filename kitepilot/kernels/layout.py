@@ -63,7 +63,7 @@ WATERMARK_NS, NEXT_S, STEP, GRACE_NS = range(4)  # NEXT_S: first second not clos
 CLOCK: Final = 4
 NO_CLOCK_YET: Final = -1
 
-# --- INST int64[n, 35] -------------------------------------------------------------------
+# --- INST int64[n, 38] -------------------------------------------------------------------
 # as ticks arrive
 LAST, BID, ASK, QUOTED_S, CHANGED, VOLUME, FALLS, SIGN, BASELINE, STARTED = range(10)
 # as seconds close; the book is the one of the last second with a tick
@@ -73,16 +73,19 @@ VOLUME_10, VOLUME_60, SIGNED_10, SIGNED_60, HIGH_300 = range(22, 27)
 # the open minute
 M_SECONDS, M_OPEN, M_HIGH, M_LOW, M_VOLUME, M_TICKS = range(27, 33)
 SQUARES_60, SQUARES_300 = range(33, 35)  # sums of squared 1 s returns, 1 / SQUARE_UNIT bps squared
-INST: Final = 35
+M_SIGNED, M_BOOKS = range(35, 37)  # of the open minute too: signed volume, seconds with a two-sided book
+PREVIOUS = 37  # previous session's close, as the first accepted packet tells it
+INST: Final = 38
 
 # --- SLOT int64[SLOTS, n, 14]: the seconds still open ------------------------------------
 S_OPEN, S_HIGH, S_LOW, S_CLOSE, S_VOLUME, S_TICKS, S_SIGNED, S_NOTIONAL = range(8)
 S_BID, S_ASK, S_BID_1, S_ASK_1, S_BID_5, S_ASK_5 = range(8, 14)
 SLOT: Final = 14
 
-# --- SUMS float64[n, 3] ------------------------------------------------------------------
+# --- SUMS float64[n, 5] ------------------------------------------------------------------
 EW_VWAP, EW_VOLUME, EW_TICKS = range(3)
-SUMS: Final = 3
+M_SPREAD, M_IMBALANCE = range(3, 5)  # of the open minute: sums over its seconds with a book
+SUMS: Final = 5
 
 # --- OUT int64[19, n]: what one closed second gives back ---------------------------------
 O_SECOND, O_MINUTE = 0, 7  # row, open, high, low, close, volume, tick count, from these lines on

@@ -14,15 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from kitepilot.kernels import layout as at
-from kitepilot.kernels.bars import skip_to
-from kitepilot.kernels.features import FEATURE_DOCS, FEATURE_NAMES, FEATURES, close_second
-from kitepilot.kernels.state import SnapshotError, State, pack, unpack
+from kitepilot.kernels.bars import skip_to, take_minute
+from kitepilot.kernels.features import (
+    FEATURE_DOCS,
+    FEATURE_NAMES,
+    FEATURES,
+    SECOND_NAMES,
+    SECONDS,
+    close_second,
+)
+from kitepilot.kernels.minute_layout import FLOW
+from kitepilot.kernels.minutes import MINUTES, MinuteShard
+from kitepilot.kernels.snapshot_error import SnapshotError
+from kitepilot.kernels.state import State, pack, unpack
 from kitepilot.kernels.ticks import absorb, token_table
 from kitepilot.market.ticks import RECORD_BYTES, RECORD_DTYPE, SEGMENT_INDICES, read_own_record
 
 __all__ = [
     "FEATURE_DOCS",
     "FEATURE_NAMES",
+    "SECOND_NAMES",
     "BarClose",
     "FeedRecord",
     "Rejected",
@@ -33,6 +44,7 @@ __all__ = [
 
 Ints = npt.NDArray[np.int64]
 SEGMENT_MASK = 0xFF
+MINUTE_NS = 60 * at.NS
 _OWN_REASONS = (at.CLOCK_JUMP, at.BAD_OWN_RECORD)
 
 
@@ -102,9 +114,10 @@ class BarClose:
 
     `rows` int64[m] are the instruments (positions in the spec) that have a bar; `open` .. `tick_count` are
     int64[m], prices in paise. `features` float64[n, F] has a row for ALL instruments, NaN while warming up; a
-    1 m close carries those of its last second. `last_paise`, `bid_paise`, `ask_paise`, `quoted_at` (exchange
-    time, ns) int64[n] are the newest quotes known when the bar closed, 0 where there is none; `changed`
-    bool[n] tells which instruments had an accepted packet since the 1 s close before.
+    1 m close carries those of its last second, 1 s closes the minute features of the last 1 m
+    close. `last_paise`, `bid_paise`, `ask_paise`, `quoted_at` (exchange time, ns) int64[n] are the newest
+    quotes known when the bar closed, 0 where there is none; `changed` bool[n] tells which instruments had an
+    accepted packet since the 1 s close before.
     """
 
     interval_s: int
@@ -167,6 +180,30 @@ def _rejected(reason: int, records: list[bytes], detail: str) -> Rejected:
     return Rejected(name, b"".join(records), len(records), detail or f"{len(records)} x {name}")
 
 
+class _Minutes:
+    """The minute features of a shard: computed at each 1 m close from its bars, held until the next."""
+
+    def __init__(self, spec: ShardSpec) -> None:
+        n = len(spec.tokens)
+        self.shard = MinuteShard(n)
+        self.shard.begin_session(spec.open_at, spec.close_at, spec.tokens & SEGMENT_MASK != SEGMENT_INDICES)
+        self.held = np.full((n, MINUTES), np.nan)
+        self._bars = np.zeros((5, n), dtype=np.int64)
+        self._present = np.zeros(n, dtype=np.bool_)
+        self._flow = np.zeros((FLOW, n))
+
+    def on_close(self, close_at: int, minutes: int, out: Ints, state: State) -> npt.NDArray[np.float64]:
+        """The 1 m bars in `out` -> minute features float64[n, F], NaN for a row without a bar."""
+        take_minute(minutes, out, state.inst, state.sums, self._bars, self._present, self._flow)
+        self.shard.tell_previous_close(state.inst[:, at.PREVIOUS])
+        opened, high, low, close, volume = self._bars[:, None]
+        found = self.shard.on_minutes(
+            np.array([close_at]), opened, high, low, close, volume, self._present[None], self._flow[None]
+        )
+        self.held = np.ascontiguousarray(found[0])
+        return self.held
+
+
 class Shard:
     """State of all instruments of one shard. Not thread-safe; only `on_records` changes it."""
 
@@ -176,6 +213,7 @@ class Shard:
         self._table = token_table(spec.tokens)
         self._state = State.empty(len(spec.tokens))
         self._state.clock[at.GRACE_NS] = spec.grace_ns
+        self._minutes = _Minutes(spec)
         self._refused = _Refused()
 
     @property
@@ -219,7 +257,14 @@ class Shard:
 
     def snapshot(self) -> bytes:
         """The whole state as one versioned blob; a restored shard goes on bit for bit."""
-        return pack(self._state, self.spec.identity(), self._refused.records)
+        minutes = self._minutes
+        return pack(
+            self._state,
+            self.spec.identity(),
+            self._refused.records,
+            minutes.shard.snapshot(),
+            minutes.held,
+        )
 
     @classmethod
     def restore(cls, spec: ShardSpec, blob: bytes) -> Shard:
@@ -229,7 +274,9 @@ class Shard:
             SnapshotError: not a snapshot, another version, or of other instruments, sessions or grace.
         """
         shard = cls(spec)
-        shard._state, shard._refused.records = unpack(blob, spec.identity(), len(spec.tokens))
+        found = unpack(blob, spec.identity(), len(spec.tokens))
+        shard._state, shard._refused.records, minutes, shard._minutes.held = found
+        shard._minutes.shard.restore(minutes)
         return shard
 
     def _stopped(self, why: int, record: bytes, outputs: list[Output]) -> None:
@@ -254,7 +301,7 @@ class Shard:
         while clock[at.NEXT_S] < last:
             self._close(received_at, outputs)
         if last < due:
-            skip_to(due, self._state.inst, clock)
+            skip_to(due, self._state.inst, self._state.sums, clock)
 
     def _close(self, received_at: int, outputs: list[Output]) -> None:
         state = self._state
@@ -269,10 +316,13 @@ class Shard:
             state.flows,
             state.sums,
             state.clock,
+            self._minutes.held,
             out,
             features,
         )
         close_at = int(state.clock[at.NEXT_S]) * at.NS
+        if close_at % MINUTE_NS == 0:
+            features[:, SECONDS:] = self._minutes.on_close(close_at, minutes, out, state)
         stamp = (close_at, received_at)
         outputs.append(_bar_close(1, stamp, out[at.O_SECOND :, :seconds], features, out))
         if minutes:

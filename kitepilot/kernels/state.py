@@ -14,13 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kitepilot.kernels import layout as at
+from kitepilot.kernels.snapshot_error import SnapshotError
 
-VERSION = 1
+Floats = npt.NDArray[np.float64]
+VERSION = 2
 _DTYPES = {"packets": "<u4", "closes": "<i4", "flows": "<i4", "sums": "<f8"}
-
-
-class SnapshotError(ValueError):
-    """The blob is not a snapshot this shard can go on from."""
 
 
 @dataclass
@@ -59,6 +57,8 @@ class _Blob(msgspec.Struct, frozen=True):
     arrays: dict[str, bytes]
     open_slots: list[int]
     refused: list[tuple[int, bytes]]
+    minutes: bytes
+    held: bytes
 
 
 _PLAIN = ("inst", "packets", "closes", "flows", "sums", "clock", "counts")
@@ -68,17 +68,24 @@ def _bytes(name: str, array: npt.NDArray[np.generic]) -> bytes:
     return array.astype(_DTYPES.get(name, "<i8"), copy=False).tobytes()
 
 
-def pack(state: State, identity: bytes, refused: list[tuple[int, bytes]]) -> bytes:
-    """State -> bytes. `identity` says what it is a state of, `refused` are (reason, record) held back."""
+def pack(
+    state: State, identity: bytes, refused: list[tuple[int, bytes]], minutes: bytes, held: Floats
+) -> bytes:
+    """State -> bytes. `identity` says what it is a state of, `refused` are (reason, record) held back.
+
+    `minutes` is the snapshot of the `MinuteShard`, `held` the minute features of its last close.
+    """
     open_slots = np.flatnonzero(state.slots[:, :, at.S_TICKS].any(axis=1)).tolist()
     arrays = {name: _bytes(name, getattr(state, name)) for name in _PLAIN}
     arrays["slots"] = _bytes("slots", state.slots[open_slots])
     digest = hashlib.sha256(identity).digest()
-    return msgspec.msgpack.encode(_Blob(VERSION, digest, arrays, open_slots, refused))
+    return msgspec.msgpack.encode(
+        _Blob(VERSION, digest, arrays, open_slots, refused, minutes, _bytes("sums", held))
+    )
 
 
-def unpack(blob: bytes, identity: bytes, n: int) -> tuple[State, list[tuple[int, bytes]]]:
-    """Bytes -> (state, refused).
+def unpack(blob: bytes, identity: bytes, n: int) -> tuple[State, list[tuple[int, bytes]], bytes, Floats]:
+    """Bytes -> (state, refused, minutes, held).
 
     Raises:
         SnapshotError: not a snapshot, another version, another identity, or arrays of the wrong size.
@@ -100,9 +107,10 @@ def unpack(blob: bytes, identity: bytes, n: int) -> tuple[State, list[tuple[int,
         slots = np.zeros((len(found.open_slots), n, at.SLOT), dtype=np.int64)
         _fill(slots, "slots", found.arrays["slots"])
         state.slots[found.open_slots] = slots
+        held = np.frombuffer(found.held, dtype="<f8").reshape(n, -1).copy()
     except (KeyError, IndexError, ValueError) as err:
         raise SnapshotError(f"the snapshot is damaged: {err}") from err
-    return state, found.refused
+    return state, found.refused, found.minutes, held
 
 
 def _fill(target: npt.NDArray[np.generic], name: str, raw: bytes) -> None:

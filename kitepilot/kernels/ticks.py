@@ -43,6 +43,7 @@ from kitepilot.kernels.layout import (
     NO_CLOCK_YET,
     NS,
     OK,
+    PREVIOUS,
     QUOTED_S,
     S_ASK,
     S_ASK_1,
@@ -69,8 +70,10 @@ from kitepilot.kernels.layout import (
     W_EVENT_AT,
     W_EXCHANGE_TIME,
     W_INDEX_EXCHANGE_TIME,
+    W_INDEX_PREVIOUS_CLOSE,
     W_KIND,
     W_LAST_PRICE,
+    W_PREVIOUS_CLOSE,
     W_TOKEN,
     WATERMARK_NS,
     WORDS_PER_LEVEL,
@@ -168,6 +171,9 @@ def _take(
     _add(slots, slot, row, price, grown, sign)
     if not terms[row, IS_INDEX]:
         _book(words, index, slots, slot, row)
+    if not inst[row, STARTED]:
+        place = W_INDEX_PREVIOUS_CLOSE if terms[row, IS_INDEX] else W_PREVIOUS_CLOSE
+        inst[row, PREVIOUS] = np.int64(words[index, place])
     inst[row, STARTED] = 1
     inst[row, FALLS] = 0
     if second >= inst[row, QUOTED_S]:

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     """What the configuration says of scoring, and what is known of the offline model.
 
     `stale`: why it is too old, "" if it is not. `watched`: its features whose drift is looked for.
+    `online_columns`: which columns of the rows the online model knows, in its order; None for all of them.
     """
 
     stale: str = ""
@@ -31,6 +32,7 @@ class Settings(NamedTuple):
     on_drift: Act = "tell"
     on_feature_drift: Act = "tell"
     watched: Watched | None = None
+    online_columns: tuple[int, ...] | None = None
 
 
 class Judgement(NamedTuple):
@@ -56,6 +58,8 @@ class ScoreStream:
     def __init__(self, offline: Scorer | None, online: OnlineModel | None, settings: Settings) -> None:
         self._offline = offline
         self._online = online
+        columns = settings.online_columns
+        self._columns = slice(None) if columns is None else np.array(columns, dtype=np.int64)
         self._labels = LabelQueue()
         self._lessons = Lessons()
         self._said = ScoreQueue()
@@ -88,7 +92,7 @@ class ScoreStream:
     def _mature(self, close_at: int, features: Floats, last_paise: Integers) -> None:
         if not self._online:
             return
-        matured = self._labels.on_close(close_at, features, last_paise)
+        matured = self._labels.on_close(close_at, features[:, self._columns], last_paise)
         self.learn()  # what a large shard could not learn within the minute
         if matured is not None:
             self._lessons.give(matured)
@@ -99,7 +103,7 @@ class ScoreStream:
         scores: dict[str, Floats] = {}
         offline = online = np.full(len(features), np.nan)
         if self._online:
-            scores[self._online.model_id] = online = self._online.score(features)
+            scores[self._online.model_id] = online = self._online.score(features[:, self._columns])
         if self._offline:
             scores[self._offline.model_id] = offline = self._offline.score(features)
         share = self._weight.offline

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kitepilot.kernels.features import SECONDS
 from kitepilot.kernels.shard import BarClose, Shard, ShardSpec
 from kitepilot.models.labels import COST_BPS, HORIZON_S, LABEL, LabelQueue
 from kitepilot.models.port import Booleans, Floats, ModelCard, ModelError
@@ -58,6 +59,8 @@ class Provenance(NamedTuple):
 def rows_of_day(date: str, spec: ShardSpec, batches: Iterable[npt.NDArray[np.void]]) -> DayRows:
     """One session's records (RECORD_DTYPE arrays in order, clocks included) -> its labelled 1 m rows.
 
+    The columns are the second features, `SECOND_NAMES`.
+
     Raises:
         ModelError: not one row of the session got a label.
     """
@@ -67,7 +70,7 @@ def rows_of_day(date: str, spec: ShardSpec, batches: Iterable[npt.NDArray[np.voi
     for batch in batches:
         for found in shard.on_records(batch):
             if isinstance(found, BarClose) and found.interval_s == MINUTE_S:
-                matured = queue.on_close(found.close_at, found.features, found.last_paise)
+                matured = queue.on_close(found.close_at, found.features[:, :SECONDS], found.last_paise)
                 if matured is not None:
                     x.append(matured.x)
                     y.append(matured.y)

@@ -90,8 +90,13 @@ def pipeline(
         [one.tradingsymbol for one in parameters().instruments],
         strategies | (extra or {}),
         Optimist(),
-        make_online("river_logistic", FEATURE_NAMES),
-        scoring=Settings(stale=stale, watched=watched, on_feature_drift="reduce"),
+        make_online("river_logistic", market.ONLINE_FEATURES),
+        scoring=Settings(
+            stale=stale,
+            watched=watched,
+            on_feature_drift="reduce",
+            online_columns=market.ONLINE_COLUMNS,
+        ),
     )
 
 

@@ -1,10 +1,8 @@
-"""The 20 features: against formulas over whole columns, their warm-up, and silence where nothing is known."""
+"""The second features: against formulas over whole columns, their warm-up, silence where nothing is known."""
 
 from __future__ import annotations
 
 import math
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_tape import ALPHA, BETA, INDEX, clock, closes, run, spec, tick
 
-from kitepilot.kernels.shard import FEATURE_DOCS, FEATURE_NAMES, Shard
+from kitepilot.kernels.features import SECOND_DOCS, SECOND_NAMES
+from kitepilot.kernels.shard import Shard
 
 SECONDS = 420
-COLUMN = {name: place for place, name in enumerate(FEATURE_NAMES)}
+COLUMN = {name: place for place, name in enumerate(SECOND_NAMES)}
 
 
 class Walk:
@@ -108,13 +107,13 @@ def test_features_are_what_their_definitions_say(seed: int, s: int) -> None:
     walk = Walk(seed)
     found = walk.outputs()
     for row in range(2):
-        values = dict(zip(FEATURE_NAMES, found[s, row], strict=True))
+        values = dict(zip(SECOND_NAMES, found[s, row, : len(SECOND_NAMES)], strict=True))
         assert values == pytest.approx(expected(walk, row, s), rel=1e-6, abs=1e-6)
 
 
 def test_a_feature_speaks_from_its_warm_up_on_and_not_before() -> None:
     found = Walk(11, seconds=320).outputs()[:, 0]
-    for doc in FEATURE_DOCS:
+    for doc in SECOND_DOCS:
         known = ~np.isnan(found[:, COLUMN[doc.name]])
         assert int(np.argmax(known)) == doc.warmup_s - 1, doc.name
         assert known[doc.warmup_s - 1 :].all(), doc.name
@@ -122,7 +121,7 @@ def test_a_feature_speaks_from_its_warm_up_on_and_not_before() -> None:
 
 def test_an_index_has_no_features_of_book_or_volume() -> None:
     found = Walk(12, seconds=320).outputs()[-1, 2]
-    silent = {name for name in FEATURE_NAMES if np.isnan(found[COLUMN[name]])}
+    silent = {name for name in SECOND_NAMES if np.isnan(found[COLUMN[name]])}
     book = {"spread", "imbalance_l1", "imbalance_l5", "microprice_dev"}
     assert silent == book | {"vwap_dev", "vwap_slope", "volume_ratio"}
 
@@ -143,9 +142,3 @@ def test_a_shock_leaves_the_volatility_window_without_a_trace() -> None:
     found = [out.features[0, COLUMN["vol_60s"]] for out in closes(run(Shard(spec()), tape))]
     assert np.nanmax(found) > 75_000
     assert found[-1] == 0.0
-
-
-def test_the_reference_page_lists_every_feature_as_it_is() -> None:
-    page = (Path(__file__).parents[2] / "docs/reference/features.md").read_text()
-    listed = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (\d+) \|$", page, flags=re.MULTILINE)
-    assert listed == [(doc.name, doc.meaning, doc.unit, str(doc.warmup_s)) for doc in FEATURE_DOCS]

@@ -29,7 +29,8 @@ from kitepilot.events import (
     decode,
     encode,
 )
-from kitepilot.kernels.features import FEATURE_NAMES
+from kitepilot.kernels.feature_docs import MARKET
+from kitepilot.kernels.features import FEATURE_DOCS, FEATURE_NAMES
 from kitepilot.market.pipeline import MarketPipeline, Out
 from kitepilot.market.ticks import RECORD_BYTES, records
 from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
@@ -128,7 +129,7 @@ def _own_features(event):  # type: ignore[no-untyped-def]
     if not isinstance(event, FeaturesComputed):
         return event
     values = np.frombuffer(event.values, dtype="<f8").reshape(len(event.tokens), -1).copy()
-    values[:, FEATURE_NAMES.index("rel_ret_60s")] = 0.0
+    values[:, [doc.family == MARKET for doc in FEATURE_DOCS]] = 0.0  # they depend on the shard's list
     return replace(event, values=values.tobytes())
 
 

@@ -1,0 +1,71 @@
+"""Sessions of bars into feature rows, by the kernels that the live flow uses.
+
+    for bars, features in features_of(source): ...   # float64[m, n, F], columns FEATURE_NAMES
+
+Second features are made of ticks, so bars alone leave them NaN, all but `minutes_since_open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from kitepilot.kernels.features import FEATURE_NAMES, FEATURES, SECOND_NAMES, SECONDS
+from kitepilot.kernels.minutes import MinuteShard
+from kitepilot.market import calendar
+from kitepilot.market.ticks import SEGMENT_INDICES
+from research.bars import MINUTE_NS, BarSource, SessionBars
+
+__all__ = ["FEATURE_NAMES", "features_of", "minute_features"]
+
+Floats = npt.NDArray[np.float64]
+SEGMENT_MASK = 0xFF
+
+
+def features_of(
+    source: BarSource, sessions: Sequence[date] | None = None
+) -> Iterator[tuple[SessionBars, Floats]]:
+    """Each session's bars with float64[m, n, F] over `FEATURE_NAMES`; one session in memory at a time.
+
+    `sessions` chooses some of the source's, in their order. A row without a bar is NaN throughout.
+    """
+    since_open = SECOND_NAMES.index("minutes_since_open")
+    for day in source.sessions if sessions is None else sessions:
+        bars = source.read(day)
+        rows = np.full((*bars.present.shape, FEATURES), np.nan)
+        open_at, _ = session_span(bars)
+        minutes = (bars.close_at - open_at) / MINUTE_NS
+        rows[:, :, since_open] = np.where(bars.present, minutes[:, None], np.nan)
+        rows[:, :, SECONDS:] = minute_features(bars)
+        yield bars, rows
+
+
+def minute_features(bars: SessionBars) -> Floats:
+    """The minute features of one session, float64[m, n, F'] over `MINUTE_NAMES`: a view, made in one pass."""
+    n = len(bars.symbols)
+    open_at, close_at = session_span(bars)
+    shard = MinuteShard(n)
+    shard.begin_session(
+        np.full(n, open_at),
+        np.full(n, close_at),
+        bars.tokens & SEGMENT_MASK != SEGMENT_INDICES,
+        bars.previous_close_paise,
+    )
+    return shard.on_minutes(
+        bars.close_at, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.present
+    )
+
+
+def session_span(bars: SessionBars) -> tuple[int, int]:
+    """(open, close) of continuous trading, ns UTC: by the calendar, or 09:15 to 15:30 where it says nothing.
+
+    Bars do not tell which stocks have a closing auction, so the close is that of a stock without one.
+    """
+    try:
+        session = calendar.session(bars.session, allow_special=True)
+    except calendar.CalendarError:
+        return calendar.ist_ns(bars.session, "09:15"), calendar.ist_ns(bars.session, "15:30")
+    return session.open_at, session.continuous_close_at
