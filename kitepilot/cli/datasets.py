@@ -21,7 +21,7 @@ AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="The day back-adjusted prices were downloaded, e.g. 2026-01-31.")
 ]
 
-datasets = typer.Typer(no_args_is_help=True, help="What was imported: list, show, adjust, remove.")
+datasets = typer.Typer(no_args_is_help=True, help="What was imported: list, show, quality, adjust, remove.")
 
 
 def import_(
@@ -170,6 +170,30 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
             highlight=False,
             soft_wrap=True,
         )
+
+
+@datasets.command()
+def quality(
+    name: NameArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write it; quality.html in the dataset without.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset's quality page: bars, gaps, outliers and jumps drawn, and what the data cannot say.
+
+    One HTML file that loads nothing from anywhere.
+
+    [dim]kitepilot datasets quality nse-2016 --out nse-2016.html[/dim]
+    """
+    from kitepilot.cli import importing as way
+    from research.datasets.manifest import DatasetError, folder_of
+    from research.datasets.quality_page import write_quality_page
+
+    with clear_errors(DatasetError), way.progress(Console(stderr=True, quiet=as_json)) as tell:
+        folder = folder_of(home(), name)
+        page = write_quality_page(folder, out or folder / "quality.html", tell)
+    print(json.dumps({"page": f"{page}"}) if as_json else f"{page}")
 
 
 @datasets.command()

@@ -154,7 +154,8 @@ def show_manifest(console: Console, manifest: Manifest, folder: Path) -> None:
     if manifest.refused:
         console.print(f"refused rows with their reasons: {folder / 'refused.parquet'}", soft_wrap=True)
     console.print(
-        f"all lines: {folder / 'findings.parquet'}",
+        f"all lines: {folder / 'findings.parquet'}; "
+        f"a page with plots: `kitepilot datasets quality {manifest.name}`",
         highlight=False,
         soft_wrap=True,
     )

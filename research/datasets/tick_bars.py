@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from broker_adapter.sandbox.feed import FeedError
 from broker_adapter.sandbox.feed.recorded import RecordedMarket, open_recording
+from broker_adapter.sandbox.feed.recording_file import MAX_STRAY_SHARE
 from kitepilot.kernels.shard import BarClose, Shard, ShardSpec
 from kitepilot.market import calendar
 from kitepilot.market.calendar import CalendarError
@@ -44,7 +45,7 @@ def bars_of_ticks(number: int, source: Source, symbols: Symbols) -> Iterator[Raw
         try:
             market = open_recording(source.path, date_of(session))
         except (FeedError, CalendarError) as err:
-            raise DatasetError(f"{source.path}: {err}") from err
+            raise DatasetError(f"{err}") from err
         rows = _bars(number, begun, market, symbols)
         begun += len(rows)
         source.notes.append(market.description)
@@ -107,11 +108,11 @@ def _sessions(source: Source) -> list[int]:
         days = day_numbers(at[at != UNREADABLE] - IST_NS)
         for pair in pc.value_counts(pa.array(days)).to_pylist():
             counted[pair["values"]] = counted.get(pair["values"], 0) + pair["counts"]
-    least = NOISE * sum(counted.values())
+    least = (1 - MAX_STRAY_SHARE if ltp else NOISE) * sum(counted.values())  # an `ltp` file is of one day
     played = sorted(day for day, count in counted.items() if count >= least and _was_open(date_of(day)))
     if counted and not played:
         shown = ", ".join(f"{date_of(day)}" for day in sorted(counted)[:5])
-        raise DatasetError(f"{source.path}: none of its days was a session: {shown}")
+        raise DatasetError(f"{source.path}: no session that it is mainly of; its days are {shown}")
     return played
 
 
