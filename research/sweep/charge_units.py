@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kitepilot.orders.charges import ChargesError, Rates
-from research.fills.in_bar import kernel
+from research.sweep.compiled import kernel
 
 Ints = npt.NDArray[np.int64]
 NANO = 1_000_000_000
@@ -73,12 +74,16 @@ def brokerage_nano(units: Ints, order_paise: int) -> int:
     return int(min(order_paise * units[BROKERAGE], units[BROKERAGE_CAP]))
 
 
-@kernel
-def charges_nano(units: Ints, bought: int, sold: int, brokerage: int, square_offs: int) -> int:
-    """Of a day, or of one trade: values in paise, `brokerage` in nano before GST; not rounded."""
+def charges_of(units: Ints, bought: Any, sold: Any, brokerage: Any, square_offs: Any) -> Any:
+    """Of a day, or of one trade: values in paise, `brokerage` in nano before GST; not rounded.
+
+    Numbers, or columns of them.
+    """
     by_value = bought * units[BUY] + sold * units[SELL]
-    by_order = brokerage // HUNDRED * units[BROKERAGE_GST] + square_offs * units[SQUARE_OFF]
-    return int(by_value + by_order)
+    return by_value + brokerage // HUNDRED * units[BROKERAGE_GST] + square_offs * units[SQUARE_OFF]
+
+
+charges_nano = kernel(charges_of)
 
 
 @kernel
