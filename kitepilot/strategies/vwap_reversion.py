@@ -2,6 +2,9 @@
 
 At each 1 m close, per instrument: the deviation from VWAP is measured in units of the volatility of
 `stretch_minutes`; past `entry_stretch`, and with the last minute already turning back, wish the way back.
+
+With `from_bars` 1 it reads the features of 1 m bars instead of those of ticks and depth, so that it can be
+tried over years of bars. It knows no spread then: the backtest's fill model charges one.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from kitepilot.strategies.cooldown import Cooldown, strengths
 from kitepilot.strategies.parameters import EXITS, Parameter, settle
 from kitepilot.strategies.port import MarketView, Wish
 
+#: What it reads: from ticks and depth, or from 1 m bars (which have no spread).
+TICKS = ("vwap_dev", "vol_300s", "ret_60s", "spread")
+BARS = ("bar_vwap_dev", "vol_60m", "ret_1m")
+MINUTES = "minutes_since_open"
+
 PARAMETERS: dict[str, Parameter] = {
+    "from_bars": Parameter(0, 0, 1, "1: read the features of 1 m bars alone"),
     "entry_stretch": Parameter(1.5, 0.5, 10, "deviation from VWAP over the volatility of stretch_minutes"),
     "stretch_minutes": Parameter(
         30, 1, 375, "horizon of that volatility (scaled by the square root of time)"
@@ -37,7 +46,7 @@ PARAMETERS: dict[str, Parameter] = {
 class VwapReversion:
     """1 m; needs no model. State: when each instrument last spoke."""
 
-    requires: ClassVar[tuple[str, ...]] = ("vwap_dev", "vol_300s", "ret_60s", "spread", "minutes_since_open")
+    requires: ClassVar[tuple[str, ...]] = (*TICKS, *BARS, MINUTES)
 
     def __init__(self, parameters: Mapping[str, float]) -> None:
         self._p = settle("vwap_reversion", PARAMETERS, parameters)
@@ -49,17 +58,19 @@ class VwapReversion:
 
     def on_close(self, view: MarketView) -> list[Wish]:
         p = self._p
-        deviation = view.feature("vwap_dev")
-        scale = view.feature("vol_300s") * p["stretch_minutes"] ** 0.5
-        minutes = view.feature("minutes_since_open")
+        dev, vol, ret = BARS if p["from_bars"] else TICKS[:3]
+        deviation = view.feature(dev)
+        scale = view.feature(vol) * p["stretch_minutes"] ** 0.5
+        minutes = view.feature(MINUTES)
+        narrow = bool(p["from_bars"]) | (view.feature("spread") <= p["max_spread_bps"])
         back = -np.sign(deviation)
         with np.errstate(divide="ignore", invalid="ignore"):
             stretch = np.abs(deviation) / scale
         eager = (
             (stretch >= p["entry_stretch"])
             & (np.abs(deviation) >= p["min_dev_bps"])
-            & (back * view.feature("ret_60s") >= p["turn_bps"])
-            & (view.feature("spread") <= p["max_spread_bps"])
+            & (back * view.feature(ret) >= p["turn_bps"])
+            & narrow
             & (minutes >= p["from_minute"])
             & (minutes <= p["to_minute"])
         )

@@ -54,6 +54,14 @@ def sides(wishes: list[Wish]) -> list[tuple[int, Side | None]]:
     return [(wish.row, wish.side) for wish in wishes]
 
 
+def test_the_same_is_seen_in_bars_alone_when_it_is_told_to_read_them() -> None:
+    unseen = dict.fromkeys(("vwap_dev", "ret_60s", "vol_300s", "spread"), float("nan"))
+    above = {**unseen, "bar_vwap_dev": 150.0, "ret_1m": -5.0, "vol_60m": 10.0}
+    still = {**unseen, "bar_vwap_dev": 150.0, "ret_1m": 0.0, "vol_60m": 10.0}
+    assert sides(VwapReversion({"from_bars": 1}).on_close(view([above, still]))) == [(0, Side.SELL)]
+    assert VwapReversion({}).on_close(view([above, still])) == []
+
+
 def test_a_price_far_above_vwap_that_turns_is_sold_and_one_far_below_bought() -> None:
     below = {"vwap_dev": -150.0, "ret_60s": 5.0}
     wishes = VwapReversion({}).on_close(view([{}, STRETCHED, below]))
