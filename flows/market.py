@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,15 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.connectors import LogSink, LogSource, to_sink
 from flows.connectors.sink import Out
+from flows.online_state import ONLINE_COLUMNS, keep_online, read_online
 from flows.run import run_flow
 from kitepilot.config import Config
 from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
-from kitepilot.kernels.shard import FEATURE_NAMES, SECOND_NAMES, ShardSpec
+from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
 from kitepilot.models.drift_watch import Watched
-from kitepilot.models.loading import artifact_name, card_name, make_offline, make_online, read_card, staleness
+from kitepilot.models.loading import artifact_name, card_name, make_offline, read_card, staleness
 from kitepilot.models.port import ModelError, Scorer
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import EventLog, LogRecord
@@ -43,10 +44,6 @@ SHARD = "S0"
 COUNTS_EVERY_S = 10.0
 COUNTS_FILE = "market_counts.json"
 MS = 1_000_000
-
-#: What the online model sees: the second features, which are warm five minutes into the day.
-ONLINE_FEATURES = SECOND_NAMES
-ONLINE_COLUMNS = tuple(FEATURE_NAMES.index(name) for name in ONLINE_FEATURES)
 
 Messages = list[LogRecord]
 
@@ -91,8 +88,13 @@ def build_pipeline(run: Run) -> MarketPipeline:
     return make_pipeline(run.config, run.parameters(), run.models_folder)
 
 
-def make_pipeline(config: Config, parameters: DecisionParameters, models_folder: Path) -> MarketPipeline:
-    """The pipeline of any run, today's or a recorded one's. Raises as `build_pipeline`."""
+def make_pipeline(
+    config: Config, parameters: DecisionParameters, models_folder: Path, carried_in: Sequence[Path] = ()
+) -> MarketPipeline:
+    """The pipeline of any run, today's or a recorded one's. Raises as `build_pipeline`.
+
+    What the online model begins with is looked for in `models_folder`, then in `carried_in`.
+    """
     strategies = config.strategies
     models = config.models
     return MarketPipeline(
@@ -100,7 +102,7 @@ def make_pipeline(config: Config, parameters: DecisionParameters, models_folder:
         [one.tradingsymbol for one in parameters.instruments],
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES, strategies.sources),
         read_offline(models_folder, models.offline) if models.offline else None,
-        make_online(models.online, ONLINE_FEATURES) if models.online else None,
+        read_online(config, (models_folder, *carried_in)) if models.online else None,
         scoring=scoring_settings(config, models_folder),
     )
 
@@ -206,4 +208,7 @@ def main(run: Run) -> int:
     opener: Callable[[], EventLog] = partial(open_log, run)
     source = LogSource(opener, {(TICKS.name, 0): run.start_offsets()[TICKS.name]})
     flow = market_flow(source, LogSink(opener), lambda: pipeline, run.folder / COUNTS_FILE)
-    return run_flow(flow, run, NAME)
+    ended = run_flow(flow, run, NAME)
+    if pipeline.counts["labels"]:
+        keep_online(run, pipeline.online_state)
+    return ended

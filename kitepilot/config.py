@@ -31,6 +31,7 @@ class ConfigError(ValueError):
 
 
 RUPEES = "_rupees"
+LATEST = "latest"
 DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
@@ -101,6 +102,10 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `on_drift` says what follows when the blended score errs more than it did, `on_feature_drift` when a tenth
     of the offline model's features looks otherwise than in training. Either lasts until the owner resumes.
+
+    `carry`: what the online model begins with. Empty: nothing, each morning. `latest`: what it had learned by
+    the end of the last session before, in the same mode; the run's own configuration then names it by its
+    SHA-256, which is the third thing that can stand here.
     """
 
     offline: str = "lightgbm"
@@ -112,12 +117,15 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     half_life_min: float = 60.0
     on_drift: DriftAct = "tell"
     on_feature_drift: DriftAct = "tell"
+    carry: str = ""
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.offline_weight <= 0.9:
             raise ValueError(f"models.offline_weight {self.offline_weight} must be 0.1 to 0.9")
         if not (self.half_life_min == 0 or 5 <= self.half_life_min <= 375):
             raise ValueError(f"models.half_life_min {self.half_life_min} must be 0, or 5 to 375 minutes")
+        if not re.fullmatch(f"({LATEST}|[0-9a-f]{{64}})?", self.carry):
+            raise ValueError(f"models.carry {self.carry!r} must be empty, {LATEST}, or a SHA-256")
         if self.max_age_sessions < 1:
             raise ValueError(f"models.max_age_sessions {self.max_age_sessions} must be at least 1")
         if not 0.0 <= self.canary_share <= 0.5:

@@ -207,10 +207,10 @@ def market_of(
         ModelGoneError: none of the folders has that model. PluginError: a strategy is gone or changed.
     """
     if not config.models.offline:
-        return make_pipeline(config, run.parameters, model_folders[0])
+        return make_pipeline(config, run.parameters, model_folders[0], model_folders)
     wanted = model_id or _scored_by(run, config.models.offline)
     folder = _folder_of(wanted, config.models.offline, model_folders)
-    return make_pipeline(config, run.parameters, folder)
+    return make_pipeline(config, run.parameters, folder, model_folders)
 
 
 def _scored_by(run: RecordedRun, kind: str) -> str:

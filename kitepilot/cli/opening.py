@@ -23,6 +23,7 @@ from kitepilot import events as e
 from kitepilot.audit.acts import CONFIGURED, LOGGED_IN
 from kitepilot.cli import instrument_facts, risk_book
 from kitepilot.cli import processes as table
+from kitepilot.cli.carrying import resolved
 from kitepilot.cli.code import write_code
 from kitepilot.cli.own_strategies import with_sources
 from kitepilot.cli.supervise import SupervisionError, Supervisor
@@ -50,6 +51,7 @@ def create_run(config: Config, home: Path) -> Run:
     day = config.session.date.replace("-", "")
     folder = home / "runs"
     try:
+        config = resolved(config, home)
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(p.name[-4:]) for p in folder.glob(f"{config.mode}-{day}-*")), default=0)
         run = Run(f"{config.mode}-{day}-{number:04d}", folder / f"{config.mode}-{day}-{number:04d}", config)

@@ -112,6 +112,11 @@ class MarketPipeline:
         """Session time (ns UTC) as of the newest close: its end plus the grace. The open before the first."""
         return self._at
 
+    @property
+    def online_state(self) -> bytes:
+        """What the online model has learned; empty without one."""
+        return self._scoring.online_state
+
     def snapshot(self) -> bytes:
         """Everything the next message depends on, as one versioned msgpack blob."""
         return msgspec.msgpack.encode(

@@ -72,6 +72,11 @@ class ScoreStream:
     def model_ids(self) -> list[str]:
         return [model.model_id for model in (self._offline, self._online) if model]
 
+    @property
+    def online_state(self) -> bytes:
+        """The online model's own snapshot; empty without one."""
+        return self._online.snapshot() if self._online else b""
+
     def on_minute(self, close_at: int, features: Floats, last_paise: Integers) -> Scored:
         """float64[n, F] and int64[n] at a minute's close, which are copied where they are kept."""
         if not self.model_ids:
@@ -133,7 +138,7 @@ class ScoreStream:
             "weight": self._weight.snapshot(),
             "fitness": self._fitness.snapshot(),
             "drift": self._drift.snapshot(),
-            "online": self._online.snapshot() if self._online else b"",
+            "online": self.online_state,
             "seen": [self.labels, self.labels_true],
         }
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from flows import market
 from flows.connectors import LogSink
+from flows.online_state import ONLINE_COLUMNS, ONLINE_FEATURES
 from infra.eventlog.sqlite_log import SqliteLog
 from kitepilot.events import (
     AnyEvent,
@@ -90,12 +91,12 @@ def pipeline(
         [one.tradingsymbol for one in parameters().instruments],
         strategies | (extra or {}),
         Optimist(),
-        make_online("river_logistic", market.ONLINE_FEATURES),
+        make_online("river_logistic", ONLINE_FEATURES),
         scoring=Settings(
             stale=stale,
             watched=watched,
             on_feature_drift="reduce",
-            online_columns=market.ONLINE_COLUMNS,
+            online_columns=ONLINE_COLUMNS,
         ),
     )
 
