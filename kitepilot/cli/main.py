@@ -25,6 +25,7 @@ from kitepilot.cli import (
     risk,
     sandbox,
     strategies,
+    train,
 )
 from kitepilot.cli.options import (
     AmberOption,
@@ -309,6 +310,7 @@ replay.add_to(app)
 afterwards.add_to(app)
 audit.add_to(app)
 datasets.add_to(app)
+train.add_to(app)
 
 
 @app.command("config")

@@ -15,7 +15,7 @@ from research.walkforward.rows import Part, RowStore
 
 BINNING: Parameters = {
     "max_bin": 127,
-    "bin_construct_sample_cnt": 50_000,
+    "bin_construct_sample_cnt": 100_000,
     "data_random_seed": 1,
     "feature_pre_filter": False,
     "num_threads": 1,

@@ -94,8 +94,8 @@ def acting(rows: Scored, threshold: float) -> Flags:
 
 
 def paid(rows: Scored, acts: Flags) -> dict[str, float]:
-    """actions, and where there is one: net_bps (mean after costs), net_bps_sum, hit_rate of the actions."""
-    found: dict[str, float] = {"actions": float(acts.sum())}
+    """trades, and where there is one: net_bps (mean after costs), net_bps_sum, hit_rate of the trades."""
+    found: dict[str, float] = {"trades": float(acts.sum())}
     if acts.any():
         net = rows.outcome_bps[acts]
         found |= {
@@ -107,10 +107,10 @@ def paid(rows: Scored, acts: Flags) -> dict[str, float]:
 
 
 def net_interval(rows: Scored, acts: Flags, seed: int) -> dict[str, float]:
-    """95 % of the mean net bps of an action when whole sessions are drawn again: net_bps_low, net_bps_high.
+    """95 % of the mean net bps of a trade when whole sessions are drawn again: net_bps_low, net_bps_high.
 
-    Actions of a session share its market, so sessions are drawn, not actions. Absent below five sessions
-    with an action.
+    Trades of a session share its market, so sessions are drawn, not trades. Absent below five sessions with
+    a trade.
     """
     sessions, place = np.unique(rows.session[acts], return_inverse=True)
     if len(sessions) < 5:

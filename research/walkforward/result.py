@@ -215,10 +215,17 @@ def _warnings(
 ) -> tuple[str, ...]:
     """What a reader must know before he believes the figures, a sentence each."""
     told = [f"fold {one.number}: {one.failed}" for one in folds if one.failed]
-    told += [f"fold {one.number}: {note}" for one in folds for note in one.notes]
     if final.failed:
         told.append(f"no model is kept: {final.failed}")
-    told += [f"final model: {note}" for note in final.notes]
+    noted: dict[str, list[str]] = {}
+    for one in (*folds, final):
+        for note in one.notes:
+            noted.setdefault(note, []).append(f"fold {one.number}" if one.number else "final model")
+    every = len(folds) + 1
+    told += [
+        f"{'everywhere' if len(where) == every else ', '.join(where)}: {note}"
+        for note, where in noted.items()
+    ]
     count = len(store.sessions)
     if count < ENOUGH_SESSIONS:
         told.append(
@@ -226,9 +233,7 @@ def _warnings(
         )
     low, high = measures.get("net_bps_low"), measures.get("net_bps_high")
     if low is not None and high is not None and low <= 0.0 <= high:
-        told.append(
-            f"net bps of an action lie between {low:.1f} and {high:.1f} (95 %): not told from nothing"
-        )
-    if not measures.get("actions"):
+        told.append(f"net bps of a trade lie between {low:.1f} and {high:.1f} (95 %): not told from nothing")
+    if not measures.get("trades"):
         told.append("no fold traded out of sample: nothing it learned paid for its costs")
     return tuple(told)

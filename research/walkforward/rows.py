@@ -39,9 +39,10 @@ MANIFEST = "manifest.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store holds; `digest` is of every row's bytes in order."""
+    """What a store holds; `known` features have a value in some row, `digest` is of every row's bytes."""
 
     features: tuple[str, ...]
+    known: tuple[str, ...]
     label: str
     sessions: tuple[str, ...]
     rows: tuple[int, ...]
@@ -60,6 +61,7 @@ def keep_rows(folder: Path, examples: Iterable[Examples]) -> RowStore:
     draft.mkdir(parents=True)
     digest = hashlib.sha256()
     counts: dict[str, int] = {}
+    known: set[int] = set()
     like: Examples | None = None
     for given in examples:
         like = like or given
@@ -69,11 +71,14 @@ def keep_rows(folder: Path, examples: Iterable[Examples]) -> RowStore:
             session = (EPOCH + timedelta(days=int(day))).isoformat()
             if counts and session <= max(counts):
                 raise ModelError(f"rows of {session} come after those of {max(counts)}")
-            counts[session] = _keep(draft, session, given.take(given.session == day), digest)
+            rows = given.take(given.session == day)
+            counts[session] = _keep(draft, session, rows, digest)
+            known |= set(np.flatnonzero(~np.isnan(rows.x).all(axis=0)).tolist())
     if like is None or not counts:
         raise ModelError("there is not one labelled row: no session has a full label horizon with features")
     told = Manifest(
         features=like.features,
+        known=tuple(name for place, name in enumerate(like.features) if place in known),
         label=like.label,
         sessions=tuple(counts),
         rows=tuple(counts.values()),

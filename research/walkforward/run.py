@@ -19,16 +19,17 @@ from kitepilot.models.port import ModelError
 from research.trainers.port import trainer
 from research.walkforward.fold_file import MODEL
 from research.walkforward.folds import Fold, final_fold, folds_of, scheme_of
+from research.walkforward.page import page_of
 from research.walkforward.parallel import Told, folder_of, make_folds
 from research.walkforward.result import TrainingResult, card_of, joined, out_of_sample
 from research.walkforward.rows import RowStore
 from research.walkforward.settings import Origin, Settings, run_name, spec_of
 
-RESULT = "result.json"
+RESULT, PAGE = "result.json", "walk-forward.html"
 
 
 class Run(NamedTuple):
-    """`folder` holds result.json, scores.parquet, folds/, final/ and model/ (artifact and card)."""
+    """`folder` holds result.json, walk-forward.html, scores.parquet, folds/, final/, model/ (artifact, card)."""
 
     folder: Path
     result: TrainingResult
@@ -79,6 +80,7 @@ def walk_forward(home: Path, rows: Path, settings: Settings, origin: Origin, job
         done.artifact.parent.mkdir(exist_ok=True)
         done.artifact.write_bytes((folder_of(run, folds[-1]) / MODEL).read_bytes())
         done.card.write_bytes(write_card(card_of(name, settings, origin, store, learner, result)))
+    (run / PAGE).write_text(page_of(result))
     draft = (run / RESULT).with_suffix(".draft")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
     draft.replace(run / RESULT)

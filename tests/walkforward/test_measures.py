@@ -135,4 +135,4 @@ def test_the_interval_draws_whole_sessions() -> None:
 def test_measures_that_cannot_be_taken_are_absent() -> None:
     assert measured(rows_of(np.zeros(0), np.zeros(0))) == {"rows": 0.0}
     assert "auc" not in measured(rows_of(np.full(9, 0.5), np.ones(9)))
-    assert paid(rows_of(np.zeros(3), np.zeros(3)), np.zeros(3, dtype=bool)) == {"actions": 0.0}
+    assert paid(rows_of(np.zeros(3), np.zeros(3)), np.zeros(3, dtype=bool)) == {"trades": 0.0}

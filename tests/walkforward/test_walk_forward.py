@@ -4,12 +4,14 @@ is not the others'."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from datetime import date
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from research.walkforward.folds import (
     held_out,
     scheme_of,
 )
+from research.walkforward.page import evidence_of
 from research.walkforward.rows import RowStore, keep_rows
 from research.walkforward.run import Run
 
@@ -284,7 +287,7 @@ def test_what_is_planted_is_found_and_measured(whole: tuple[Path, Run]) -> None:
     assert result.out_of_sample["brier"] < 0.8 * result.out_of_sample["brier_base"]
     assert result.out_of_sample["net_bps_low"] > 0
     assert result.out_of_sample["rows"] == 6 * 800
-    assert 0 < result.out_of_sample["actions"] < result.out_of_sample["rows"] / 5
+    assert 0 < result.out_of_sample["trades"] < result.out_of_sample["rows"] / 5
 
 
 def exported() -> bytes:
@@ -328,17 +331,17 @@ def test_a_fold_that_cannot_be_made_says_why_and_the_others_go_on(tmp_path: Path
 
 def test_features_that_say_nothing_are_named_and_left_out(whole: tuple[Path, Run]) -> None:
     told = whole[1].result.warnings
-    assert "fold 1: feature still is 3 in every row it could learn from: left out" in told
-    assert "final model: feature void is NaN in every row it could learn from: left out" in told
+    assert "everywhere: feature still is 3 in every row it could learn from: left out" in told
+    assert "everywhere: feature void is NaN in every row it could learn from: left out" in told
 
 
 def test_a_fold_in_which_nothing_pays_trades_nothing_and_says_so(tmp_path: Path) -> None:
     kept(tmp_path, lambda day: replace(day, outcome_bps=np.full(len(day), -3.0)))
     result = run_in(tmp_path, settings_of(trials=0)).result
-    assert result.out_of_sample["actions"] == 0
+    assert result.out_of_sample["trades"] == 0
     assert result.final.threshold is None
     assert any(
-        told.startswith("fold 2: no threshold earned after costs on the held-out rows")
+        told.startswith("fold 1, fold 2, fold 3: no threshold earned after costs on the held-out rows")
         for told in result.warnings
     )
 
@@ -387,3 +390,21 @@ def test_rows_that_cannot_be_are_not_kept(tmp_path_factory: pytest.TempPathFacto
     with pytest.raises(ModelError):
         keep_rows(folder / "rows", iter(days))
     assert RowStore.at(folder / "rows") is None
+
+
+# --- the page ------------------------------------------------------------------------------------------
+
+
+def test_the_page_stands_alone_and_says_what_the_result_says(whole: tuple[Path, Run]) -> None:
+    page = (whole[1].folder / "walk-forward.html").read_text()
+    assert not re.search(r"<script|<link|src=|href=\"http", page)
+    assert page.count("<svg") == 3
+    assert all(escape(one) in page for one in whole[1].result.warnings)
+    assert f"{whole[1].result.out_of_sample['auc']:.3f}" in page
+
+
+def test_a_report_of_the_model_gets_its_folds_and_reliability(whole: tuple[Path, Run]) -> None:
+    told = evidence_of(whole[1].result)
+    assert [line["fold"] for line in told.folds] == ["1", "2", "3", "all"]
+    assert sum(rows for *_, rows in told.reliability) == whole[1].result.out_of_sample["rows"]
+    assert sum(share for _, share in told.importance) == pytest.approx(1.0)
