@@ -29,7 +29,7 @@ RESULT, PAGE = "result.json", "walk-forward.html"
 
 
 class Run(NamedTuple):
-    """`folder` holds result.json, walk-forward.html, scores.parquet, folds/, final/, model/ (artifact, card)."""
+    """`folder` holds the page, result.json, scores.parquet, folds/, final/, and model/: artifact and card."""
 
     folder: Path
     result: TrainingResult
