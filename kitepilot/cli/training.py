@@ -22,6 +22,7 @@ from kitepilot.config import ConfigError
 if TYPE_CHECKING:
     from research.bars import BarSource
     from research.labels import FixedHorizon, TripleBarrier
+    from research.trainers.port import Trainer
     from research.walkforward.run import Run
     from research.walkforward.settings import Settings
 
@@ -65,6 +66,7 @@ def train(home: Path, words: Words, *, quiet: bool) -> Run:
 
     from research.data_hash import data_hash
     from research.features_hash import features_hash
+    from research.trainers.port import trainer
     from research.walkforward.bar_rows import rows_of
     from research.walkforward.folds import folds_of, scheme_of
     from research.walkforward.rows import RowStore
@@ -75,6 +77,7 @@ def train(home: Path, words: Words, *, quiet: bool) -> Run:
     settings = settings_of(words, asked)
     source, label = source_of(home, words), label_from(words)
     folds_of(source.sessions, scheme_of(words.folds))
+    require_parameters(settings, trainer(settings.kind, settings.artifact))
     console = Console(quiet=True) if quiet else stderr_console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as shown:
@@ -121,6 +124,15 @@ def settings_of(words: Words, features: tuple[str, ...]) -> Settings:
     )
 
 
+def require_parameters(settings: Settings, learner: Trainer) -> None:
+    """Raises `ConfigError` where a number is wanted and something else was given."""
+    for name, value in settings.parameters.items():
+        default = learner.defaults.get(name)
+        whole = isinstance(default, int) and not isinstance(value, int)
+        if default is not None and (isinstance(value, str) or whole):
+            raise ConfigError(f"--set {name}={value}: {learner.kind} wants a number like {default} there")
+
+
 def span_ns(text: str) -> int:
     """`30m`, `2h`, `1d` or 0 -> ns. Raises `ConfigError`."""
     found = _SPAN.fullmatch(text)
@@ -163,7 +175,19 @@ def label_from(words: Words) -> FixedHorizon | TripleBarrier:
 def show(run: Run) -> None:
     """The folds, the whole, and what must be known before it is believed."""
     result, console = run.result, Console()
-    table = Table("fold", "tested on", "rows", "auc", "skill", "ece", "trades", "net bps", box=SIMPLE)
+    table = Table(
+        "fold",
+        "tested on",
+        "rows",
+        "auc",
+        "skill",
+        "ece",
+        "trades",
+        "net bps",
+        box=SIMPLE,
+        padding=(0, 1),
+        pad_edge=False,
+    )
     for one in result.folds:
         table.add_row(f"{one.number}", _dates(one.test_dates), f"{one.rows_test:,}", *_figures(one.metrics))
     whole = result.out_of_sample

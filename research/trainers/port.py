@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -55,7 +56,8 @@ def trainer(kind: str, artifact: str = "") -> Trainer:
     """The trainer `kind`; `artifact` is the file of a model that is frozen.
 
     Raises:
-        PluginError: there is none of that name. ModelError: a frozen model without its file, or the reverse.
+        ModelError: there is none of that name; a frozen model without its file, or the reverse.
+        PluginError: a user's own cannot be imported.
     """
     from research.trainers.frozen import FrozenOnnx
     from research.trainers.lightgbm_trees import LightGbmTrainer
@@ -73,4 +75,11 @@ def trainer(kind: str, artifact: str = "") -> Trainer:
         except OSError as err:
             raise ModelError(f"cannot read the model {artifact}: {err.strerror}") from err
     built_in: dict[str, Callable[[], Trainer]] = {"lightgbm": LightGbmTrainer, "xgboost": XgBoostTrainer}
-    return (built_in[kind] if kind in built_in else cast(Callable[[], Trainer], load(TRAINERS, kind)))()
+    if kind in built_in:
+        return built_in[kind]()
+    if kind not in {point.name for point in entry_points(group=TRAINERS)}:
+        raise ModelError(
+            f"no trainer {kind!r}: there are {', '.join(built_in)}, {FrozenOnnx.kind} with --artifact, and "
+            f"your own in the entry points {TRAINERS}"
+        )
+    return cast(Callable[[], Trainer], load(TRAINERS, kind))()
