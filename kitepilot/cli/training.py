@@ -62,9 +62,8 @@ def train(home: Path, words: Words, *, quiet: bool) -> Run:
     Raises:
         ConfigError: a word that is none. And as `open_bars`, `label_of`, `walk_forward`.
     """
-    from research.feature_rows import FEATURE_NAMES, features_of
-
     from research.data_hash import data_hash
+    from research.feature_rows import FEATURE_NAMES, features_of
     from research.features_hash import features_hash
     from research.trainers.port import trainer
     from research.walkforward.bar_rows import rows_of

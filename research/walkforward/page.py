@@ -83,11 +83,10 @@ def _line(row: tuple[str, str, int, dict[str, float], str]) -> dict[str, float |
         "tested on": failed or dates,
         "rows": f"{rows:,}",
         "AUC": told("auc", 3),
-        "log loss": told("log_loss", 4),
         "Brier": told("brier", 4),
         "base rate's": told("brier_base", 4),
         "ECE": told("ece", 4),
-        "hit rate, best 2 %": told("hit_rate_best_2pc", 3),
+        "best 2 % true": told("hit_rate_best_2pc", 3),
         "trades": told("trades", 0),
         "net bps each": told("net_bps", 1),
     }
