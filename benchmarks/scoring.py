@@ -43,8 +43,8 @@ def card_of(kind: str, artifact: bytes) -> ModelCard:
     digest = hashlib.sha256(artifact).hexdigest()
     return ModelCard(
         model_id=identity(kind, digest), kind=kind, artifact_sha256=digest, spec_hash="", features=NAMES,
-        label="", horizon_s=300, cost_bps=11.0, train_dates=("2026-11-17",), validation_dates=(), data="noise",
-        seed=7,
+        label="", horizon_s=300, cost_bps=11.0, train_dates=("2026-11-17",), validation_dates=(),
+        data="noise", seed=7,
         rows_train=len(X), rows_validation=0, parameters={}, metrics={}, libraries={}, precision="float32",
     )  # fmt: skip
 
