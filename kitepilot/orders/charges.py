@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 
 import msgspec
 
@@ -47,6 +48,12 @@ class Rates:
     stamp_buy: Decimal
     gst: Decimal
     auto_square_off_paise: int
+
+    @cached_property
+    def brokerage_fraction(self) -> tuple[int, int]:
+        """The rate of brokerage as a ratio of whole numbers, the second a power of ten."""
+        _, digits, exponent = self.brokerage.as_tuple()
+        return int("".join(map(str, digits))), 10 ** -int(exponent)
 
 
 def _rates(since: str, transaction: str, sebi: str = "0.000001") -> Rates:
@@ -176,6 +183,13 @@ def rates_on(day: date) -> Rates:
 def brokerage(rates: Rates, order_paise: int) -> Decimal:
     """Brokerage of one order in paise, unrounded."""
     return min(order_paise * rates.brokerage, Decimal(rates.brokerage_cap_paise))
+
+
+def brokerage_of(rates: Rates, orders_paise: Iterable[int]) -> Decimal:
+    """Brokerage of many orders in paise, unrounded: the sum of theirs, in whole units of the rate."""
+    numerator, denominator = rates.brokerage_fraction
+    most = rates.brokerage_cap_paise * denominator
+    return Decimal(sum(min(value * numerator, most) for value in orders_paise)) / denominator
 
 
 def charges_for(orders: Iterable[ExecutedOrder], on: date) -> Charges:

@@ -10,7 +10,6 @@ for an order of the decisions, and everybody can tell that it is KitePilot's.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 
@@ -18,6 +17,8 @@ from kitepilot.events import Purpose
 
 ID_CHARACTERS = 18
 MAX_SLICE = 99
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = tuple(one + other for one in _BASE32 for other in _BASE32)  # two characters at once: ten bits
 _TAG = re.compile(r"^([A-Z2-7]{18})([0-9]{2})$")
 _WATCHDOG_TAG = re.compile(r"^(9[A-Z2-7]{17})([0-9]{2})$")
 
@@ -89,4 +90,5 @@ def is_ours(text: str) -> bool:
 def _derive(*parts: str | int) -> str:
     """Fields are joined by a character that no name contains, so that no two lists of parts meet."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=12).digest()
-    return base64.b32encode(digest).decode()[:ID_CHARACTERS]
+    bits = int.from_bytes(digest) >> (8 * len(digest) - 5 * ID_CHARACTERS)
+    return "".join([_PAIRS[bits >> shift & 0x3FF] for shift in range(5 * ID_CHARACTERS - 10, -1, -10)])

@@ -26,9 +26,20 @@ MARKET_PROTECTION = "market_protection"  # protection of the exit, 0 for a limit
 def leave_due(state: DeskState, now: int) -> list[records.Decided]:
     """Send the exits that are due at session time `now`. Costs grow with open positions only."""
     sent: list[records.Decided] = []
-    for token in list(state.holdings):
-        sent.extend(leave(state, token, now))
+    for token, holding in list(state.holdings.items()):
+        if not _stays(state, token, holding, now):
+            sent.extend(leave(state, token, now))
     return sent
+
+
+def _stays(state: DeskState, token: int, holding: Holding, now: int) -> bool:
+    """Nothing at all asks for this position to leave: most positions at most marks, told quickly."""
+    terms = state.terms.get(token)
+    if terms is None or state.leaving or holding.exit_wanted:
+        return False
+    if now >= terms.square_off_at or now >= terms.continuous_close_at or now >= holding.leave_at:
+        return False
+    return not _price_reason(holding, state.positions[token], state.mark(token))
 
 
 def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:

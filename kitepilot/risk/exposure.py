@@ -12,13 +12,13 @@ Three figures of the same day, each at least the one before (docs/explanation/th
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 import msgspec
 
-from kitepilot.events import Purpose, Side
-from kitepilot.orders.charges import DayCharges, Rates, brokerage, rates_on
-from kitepilot.orders.positions import Position
-from kitepilot.risk.state import DeskOrder, DeskState, Holding, Valuation
+from kitepilot.events import InstrumentTerms, Purpose, Side
+from kitepilot.orders.charges import DayCharges, Rates, brokerage_of, rates_on
+from kitepilot.risk.state import DeskOrder, DeskState, Valuation
 
 BPS = 10_000
 
@@ -40,7 +40,17 @@ def unrealised_paise(state: DeskState) -> int:
 
 
 def charge_rates(state: DeskState) -> Rates:
-    return rates_on(date.fromisoformat(state.parameters.session_date))
+    return _rates_on(state.parameters.session_date)
+
+
+@lru_cache(maxsize=64)
+def _rates_on(day: str) -> Rates:
+    return rates_on(date.fromisoformat(day))
+
+
+def margin_paise(terms: InstrumentTerms, quantity: int, price_paise: int) -> int:
+    """What the broker blocks for an intraday entry, rounded up."""
+    return -(-quantity * price_paise * terms.margin_bps // BPS)
 
 
 def charges_paise(state: DeskState) -> int:
@@ -126,48 +136,51 @@ def valued(state: DeskState) -> Valuation:
 
 
 def _value(state: DeskState) -> Valuation:
-    rates, ledger = charge_rates(state), _day_ledger(state)
-    bought = sold = unrealised = worst = dearer = 0
-    fees = worst_fees = ledger.brokerage
+    """One pass, without a function call a position: a mark of the whole market asks for it each time."""
+    rates, ledger, limits = charge_rates(state), _day_ledger(state), state.limits
+    protection, band = limits.exit_protection_bps, limits.price_band_bps
+    bought = sold = unrealised = worst = dearer = margin = 0
+    values: list[int] = []  # of the closing orders, at the marks and at the worst
+    worst_values: list[int] = []
     for token, holding in state.holdings.items():
-        position, mark = state.position(token), state.mark(token)
-        exposure = position.exposure_paise(mark)
-        at_mark, at_worst = position.unrealised_paise(mark), _at_worst(state, holding, position, mark)
+        position, quote, terms = state.positions[token], state.quotes.get(token), state.terms.get(token)
+        quantity, cost = position.quantity, position.cost_paise
+        mark = (quote.last_paise if quote is not None else 0) or state.mark(token)
+        exposure = abs(quantity) * mark
+        at_mark = exposure - cost if quantity > 0 else cost - exposure
+        at_stop = -cost * holding.stop_bps // BPS if holding.stop_bps else at_mark - share(exposure, band)
+        at_worst = min(at_mark, at_stop) - share(exposure, protection)
         unrealised += at_mark
         worst += at_worst
-        fees += brokerage(rates, exposure)
-        if position.quantity > 0:
+        margin += margin_paise(terms, 1, cost) if terms is not None else 0
+        values.append(exposure)
+        if quantity > 0:
             sold += exposure
-            worst_fees += brokerage(rates, exposure)
+            worst_values.append(exposure)
         else:
             bought += exposure
             dearer += at_mark - at_worst
-            worst_fees += brokerage(rates, exposure + at_mark - at_worst)
+            worst_values.append(exposure + at_mark - at_worst)
     closed = msgspec.structs.replace(
         ledger,
         bought_paise=ledger.bought_paise + bought,
         sold_paise=ledger.sold_paise + sold,
-        brokerage=fees,
+        brokerage=ledger.brokerage + brokerage_of(rates, values),
     )
-    stopped = msgspec.structs.replace(closed, bought_paise=closed.bought_paise + dearer, brokerage=worst_fees)
+    stopped = msgspec.structs.replace(
+        closed,
+        bought_paise=closed.bought_paise + dearer,
+        brokerage=ledger.brokerage + brokerage_of(rates, worst_values),
+    )
     return Valuation(
         exposure_paise=bought + sold,
+        net_paise=sold - bought,
+        margin_paise=margin,
         unrealised_paise=unrealised,
         closing_charges_paise=closed.charges(rates).total_paise,
         worst_unrealised_paise=worst,
         worst_charges_paise=stopped.charges(rates).total_paise,
     )
-
-
-def _at_worst(state: DeskState, holding: Holding, position: Position, mark: int) -> int:
-    """Unrealised profit once it has left at its stop, or at the mark where that is worse, with protection."""
-    limits, exposure = state.limits, position.exposure_paise(mark)
-    at_mark = position.unrealised_paise(mark)
-    if holding.stop_bps:
-        at_stop = -share(position.cost_paise, holding.stop_bps)
-    else:
-        at_stop = at_mark - share(exposure, limits.price_band_bps)
-    return min(at_mark, at_stop) - share(exposure, limits.exit_protection_bps)
 
 
 def _day_ledger(state: DeskState) -> DayCharges:

@@ -7,19 +7,11 @@ from kitepilot.events import (
     ClockMeasured,
     FeedChanged,
     FundsMarked,
-    InstrumentTerms,
     ModelJudged,
     Purpose,
 )
-from kitepilot.risk.exposure import loss_paise
+from kitepilot.risk.exposure import loss_paise, margin_paise, valued
 from kitepilot.risk.state import RECENT_SIGNALS, Band, DeskOrder, DeskState, Funds
-
-BPS = 10_000
-
-
-def margin_paise(terms: InstrumentTerms, quantity: int, price_paise: int) -> int:
-    """What the broker blocks for an intraday entry, rounded up."""
-    return -(-quantity * price_paise * terms.margin_bps // BPS)
 
 
 def apply_funds(state: DeskState, said: FundsMarked) -> None:
@@ -47,9 +39,7 @@ def room_paise(state: DeskState) -> int | None:
     funds = state.funds
     if funds is None:
         return None
-    asked = sum(_held(state, token) for token in state.holdings) + sum(
-        _asked(state, order) for order in state.working.values()
-    )
+    asked = valued(state).margin_paise + sum(_asked(state, order) for order in state.working.values())
     lost = max(loss_paise(state) - funds.loss_paise, 0)
     return funds.available_paise + funds.counted_paise - asked - lost - state.limits.cash_reserve_paise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kitepilot.events import Purpose, Side
+from kitepilot.risk.exposure import valued
 from kitepilot.risk.state import DeskState
 
 
@@ -12,10 +13,7 @@ def net_exposure_paise(state: DeskState, side: Side) -> int:
     Working entries of the other side may never fill, so they make nothing smaller. Negative when the other
     side weighs more.
     """
-    held = sum(
-        state.position(token).exposure_paise(state.mark(token)) * _sign(state.position(token).quantity)
-        for token in state.holdings
-    )
+    held = valued(state).net_paise
     entering = sum(
         order.pending_quantity * order.limit_price_paise
         for order in state.working.values()
@@ -41,7 +39,3 @@ def sector_exposure_paise(state: DeskState, sector: str) -> int:
 def _sector(state: DeskState, token: int) -> str:
     terms = state.terms.get(token)
     return terms.sector if terms is not None else ""
-
-
-def _sign(quantity: int) -> int:
-    return (quantity > 0) - (quantity < 0)

@@ -24,7 +24,7 @@ from kitepilot.orders.positions import FLAT, Position
 RECENT_ORDERS = 1024  # finished orders kept so that a late fill or a repeated trade is recognised
 RECENT_COMMANDS = 256
 RECENT_SIGNALS = 1024  # approved, kept so that the same wish never becomes two orders
-BLOB_VERSION = 5
+BLOB_VERSION = 6
 
 
 class Quote(msgspec.Struct, frozen=True, array_like=True):
@@ -141,6 +141,8 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     """Open positions at the marks, in paise: sums that stand until a quote or a position changes."""
 
     exposure_paise: int
+    net_paise: int  # longs less shorts
+    margin_paise: int  # what the broker blocks for what they cost
     unrealised_paise: int
     closing_charges_paise: int  # of the whole day, were every position closed now in one order each
     worst_unrealised_paise: int  # were every position left at its stop: see `exposure.worst_case_loss_paise`

@@ -5,8 +5,12 @@ from __future__ import annotations
 from kitepilot.events import RiskLimits
 from kitepilot.risk.checks.denials import Denial
 from kitepilot.risk.checks.proposal import LIVE, NS_PER_S, Compared, Proposal, at_most, check
-from kitepilot.risk.exposure import drawdown_paise, gross_exposure_paise, instrument_exposure_paise
-from kitepilot.risk.facts import margin_paise
+from kitepilot.risk.exposure import (
+    drawdown_paise,
+    gross_exposure_paise,
+    instrument_exposure_paise,
+    margin_paise,
+)
 from kitepilot.risk.sides import net_exposure_paise, sector_exposure_paise
 from kitepilot.risk.state import DeskState
 

@@ -68,9 +68,16 @@ ENTRY_CHECKS: tuple[EntryCheck, ...] = (
 )
 
 
+_COMPARISONS = tuple((check.code, check.compare) for check in ENTRY_CHECKS)  # an entry meets all of them
+
+
 def judge(proposal: Proposal, state: DeskState) -> tuple[Check, ...]:
     """All checks, in order."""
-    return tuple(check(proposal, state) for check in ENTRY_CHECKS)
+    limits, judged = state.limits, []
+    for code, compare in _COMPARISONS:
+        passed, observed, limit = compare(proposal, state, limits)
+        judged.append(Check(code=code, passed=passed, observed=float(observed), limit=float(limit)))
+    return tuple(judged)
 
 
 def first_denial(checks: tuple[Check, ...]) -> str:
