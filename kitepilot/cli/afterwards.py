@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from kitepilot.cli.options import ConfigOption, JsonOption, chosen_config, clear_errors
+from kitepilot.cli.options import ConfigOption, JsonOption, chosen_config, clear_errors, fail
 from kitepilot.run import home
+
+if TYPE_CHECKING:
+    from kitepilot.cli.bar_backtest import Asked
 
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help="Session date, e.g. 2026-11-20.")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Which run of that date; the newest without.")]
@@ -55,23 +59,89 @@ def explain(
 
 
 def backtest(
-    day: DateArgument,
+    day: Annotated[
+        str | None, typer.Argument(metavar="[DATE]", help="Session date of recorded ticks, or use --data.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="A dataset of 1 m bars, by its name.")] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option("--strategy", help="Which strategy (may be repeated).")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="STRATEGY.PARAMETER=NUMBER (may be repeated).")
+    ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First session of the dataset.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last session of the dataset.")] = None,
+    symbols: Annotated[str, typer.Option("--symbols", help="Only these, comma separated.")] = "",
+    fill: Annotated[
+        str, typer.Option("--fill", help="default, NAME=NUMBER,..., or a file of `slippage fit`.")
+    ] = "",
+    rates: Annotated[str | None, typer.Option("--rates", help="Charge as on that date.")] = None,
+    capital: Annotated[int, typer.Option("--capital", help="Rupees on the account.")] = 1_000_000,
+    special: Annotated[bool, typer.Option("--special", help="Muhurat and other short sessions too.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes; as many as processors without.")] = 0,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the HTML page there.")] = None,
     run: RunOption = None,
     feed: TicksOption = None,
     config: ConfigOption = None,
     latency: LatencyOption = "seeded:30",
     as_json: JsonOption = False,
 ) -> None:
-    """Trade one day again in a single loop: the same market flow, risk and charges, with modelled fills.
+    """Trade the past again: a day of recorded ticks, or a dataset of 1 m bars with --data.
 
-    Ticks come from the run of that date. With --config there need be no run: the market that the file
-    names is played (the synthetic one, or a recording). The same ticks and latency give the same hashes.
-    Exit codes: 0, 2 not possible.
+    The same strategies, risk fold and charges as live. A day's ticks come from the run of that date and fill
+    by its recorded depth; with --config there need be no run: the market that the file names is played.
+    Bars have no depth: docs/reference/backtest-fills.md says how they fill and what is assumed.
+    The same input gives the same result. Exit codes: 0, 2 not possible.
 
     [dim]kitepilot backtest 2026-11-20
-    kitepilot backtest 2026-11-20 --latency 250
-    kitepilot backtest 2026-11-20 -c my.yaml[/dim]
+    kitepilot backtest 2026-11-20 -c my.yaml --latency 250
+    kitepilot backtest --data nse-2016 --strategy ma_cross --set ma_cross.fast=5 --report ma.html[/dim]
     """
+    if data is not None:
+        from kitepilot.cli.bar_backtest import Asked
+
+        words = Asked(
+            data=data,
+            strategies=tuple(strategy or ()),
+            settings=tuple(settings or ()),
+            first=first,
+            last=last,
+            symbols=symbols,
+            fill=fill,
+            rates=rates,
+            capital_rupees=capital,
+            special=special,
+            jobs=jobs,
+        )
+        _of_bars(words, config, report, as_json=as_json)
+    elif day is None:
+        fail("say which DATE to trade again, or --data NAME; `kitepilot datasets list` shows the datasets")
+    else:
+        _of_ticks(day, run, feed, config, latency, as_json=as_json)
+
+
+def _of_bars(words: Asked, config: Path | None, report: Path | None, *, as_json: bool) -> None:
+    from kitepilot.cli import bar_backtest as way
+    from kitepilot.strategies.plugins import PluginError
+    from research.bar_engine.backtest import NothingToTradeError
+    from research.datasets.manifest import DatasetError
+    from research.fills.model import FillModelError
+    from research.report.page import write_report
+
+    with clear_errors(PluginError, DatasetError, FillModelError, NothingToTradeError):
+        console = Console(stderr=True, quiet=as_json)
+        outcome = way.run(chosen_config(config), home(), words, console)
+        if report is not None:
+            write_report(outcome, report)
+    if as_json:
+        print(way.as_json(outcome))
+    else:
+        way.show(Console(), outcome)
+
+
+def _of_ticks(
+    day: str, run: str | None, feed: str | None, config: Path | None, latency: str, *, as_json: bool
+) -> None:
     from broker_adapter.sandbox.feed import FeedError
     from kitepilot.cli import backtest as way
     from kitepilot.cli.past_days import a_date

@@ -50,10 +50,10 @@ class Rates:
     auto_square_off_paise: int
 
     @cached_property
-    def brokerage_fraction(self) -> tuple[int, int]:
-        """The rate of brokerage as a ratio of whole numbers, the second a power of ten."""
+    def brokerage_units(self) -> tuple[int, int]:
+        """The rate of brokerage as (a whole number, so many decimal places)."""
         _, digits, exponent = self.brokerage.as_tuple()
-        return int("".join(map(str, digits))), 10 ** -int(exponent)
+        return int("".join(map(str, digits))), -int(exponent)
 
 
 def _rates(since: str, transaction: str, sebi: str = "0.000001") -> Rates:
@@ -174,10 +174,10 @@ def rates_on(day: date) -> Rates:
     Raises:
         ChargesError: the date is before the first entry.
     """
-    known = [rates for rates in RATES if rates.since <= day]
-    if not known:
-        raise ChargesError(f"no charge rates for {day}: the table begins at {RATES[0].since}")
-    return known[-1]
+    for rates in reversed(RATES):
+        if rates.since <= day:
+            return rates
+    raise ChargesError(f"no charge rates for {day}: the table begins at {RATES[0].since}")
 
 
 def brokerage(rates: Rates, order_paise: int) -> Decimal:
@@ -187,9 +187,9 @@ def brokerage(rates: Rates, order_paise: int) -> Decimal:
 
 def brokerage_of(rates: Rates, orders_paise: Iterable[int]) -> Decimal:
     """Brokerage of many orders in paise, unrounded: the sum of theirs, in whole units of the rate."""
-    numerator, denominator = rates.brokerage_fraction
-    most = rates.brokerage_cap_paise * denominator
-    return Decimal(sum(min(value * numerator, most) for value in orders_paise)) / denominator
+    units, places = rates.brokerage_units
+    most = rates.brokerage_cap_paise * 10**places
+    return Decimal(sum(min(value * units, most) for value in orders_paise)).scaleb(-places)
 
 
 def charges_for(orders: Iterable[ExecutedOrder], on: date) -> Charges:

@@ -33,13 +33,11 @@ def leave_due(state: DeskState, now: int) -> list[records.Decided]:
 
 
 def _stays(state: DeskState, token: int, holding: Holding, now: int) -> bool:
-    """Nothing at all asks for this position to leave: most positions at most marks, told quickly."""
+    """Nothing asks for this position to leave: most positions at most marks, told quickly."""
     terms = state.terms.get(token)
-    if terms is None or state.leaving or holding.exit_wanted:
+    if terms is None or now >= terms.continuous_close_at:
         return False
-    if now >= terms.square_off_at or now >= terms.continuous_close_at or now >= holding.leave_at:
-        return False
-    return not _price_reason(holding, state.positions[token], state.mark(token))
+    return not why_leave(state, holding, state.positions[token], terms, now)[1]
 
 
 def leave(state: DeskState, token: int, now: int) -> list[records.Decided]:

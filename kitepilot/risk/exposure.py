@@ -40,12 +40,13 @@ def unrealised_paise(state: DeskState) -> int:
 
 
 def charge_rates(state: DeskState) -> Rates:
-    return _rates_on(state.parameters.session_date)
+    return rates_on(_date(state.parameters.session_date))
 
 
 @lru_cache(maxsize=64)
-def _rates_on(day: str) -> Rates:
-    return rates_on(date.fromisoformat(day))
+def _date(text: str) -> date:
+    """Asked for several times an event."""
+    return date.fromisoformat(text)
 
 
 def margin_paise(terms: InstrumentTerms, quantity: int, price_paise: int) -> int:

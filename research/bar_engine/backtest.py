@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -68,14 +68,20 @@ def backtest(
 def _traded(plan: BarPlan, source: BarSource, symbols: tuple[str, ...], day: date) -> Traded:
     try:
         bars = source.read(day)
-        if symbols:
-            bars = only(bars, symbols)
+        bars = only(bars, symbols or _tradable(bars))
         if not bars.bars:
             return f"{day}: no bars"
         return trade_session(plan, bars)
     except (CalendarError, LookupError, ValueError) as err:
         text = str(err)
         return text if str(day) in text else f"{day}: {text}"
+
+
+def _tradable(bars: SessionBars) -> tuple[str, ...]:
+    """Indices have no tick size: nobody trades them."""
+    return tuple(
+        symbol for symbol, tick in zip(bars.symbols, bars.tick_size_paise.tolist(), strict=True) if tick > 0
+    )
 
 
 def only(bars: SessionBars, symbols: Sequence[str]) -> SessionBars:
@@ -86,6 +92,8 @@ def only(bars: SessionBars, symbols: Sequence[str]) -> SessionBars:
     """
     wanted = set(symbols)
     columns = [place for place, symbol in enumerate(bars.symbols) if symbol in wanted]
+    if len(columns) == len(bars.symbols):
+        return bars
     if not columns:
         raise LookupError(f"{bars.session}: none of {', '.join(sorted(wanted))} has bars")
     return SessionBars(
@@ -212,22 +220,3 @@ def _joined(curves: Sequence[Curve]) -> Curve:
     return Curve(
         *(np.concatenate([empty, *(getattr(curve, column) for curve in curves)]) for column in columns)
     )
-
-
-def described(outcome: Outcome) -> Mapping[str, object]:
-    """Plain figures of an outcome, for `--json`."""
-    from research.metrics import measure
-
-    return {
-        "name": outcome.name,
-        "parameters": outcome.parameters,
-        "data": outcome.data,
-        "engine": outcome.engine,
-        "sessions": [day.isoformat() for day in outcome.sessions],
-        "signals": outcome.signals,
-        "denials": outcome.denials,
-        **measure(outcome).as_json(),
-        "charges": outcome.charges,
-        "assumptions": list(outcome.assumptions),
-        "left_out": list(outcome.left_out),
-    }

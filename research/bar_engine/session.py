@@ -23,7 +23,7 @@ from research.bar_engine.time_limit import at_most
 from research.bar_engine.venue import BarVenue, Minute
 from research.bars import MINUTE_NS, SessionBars
 from research.fills.in_bar import touch
-from research.fills.quotes import quotes_of
+from research.fills.quotes import locked_sides, quotes_of
 from research.outcome import Curve, Trade
 
 NS = 1_000_000_000
@@ -89,10 +89,8 @@ class _SessionTrader:
         self._last, self._bid, self._ask = quotes_of(bars, plan.fills.half_spread_bps)
         self._features = _features(plan, bars)
         self._run_id = f"bars-{bars.session:%Y%m%d}"
-        venue = BarVenue(
-            plan, self._run_id, self._row_of, self._ticks, bars.previous_close_paise.tolist(), noted
-        )
-        self._venue = venue
+        self._locked = locked_sides(bars)
+        self._venue = venue = BarVenue(plan, self._run_id, self._row_of, self._ticks, noted)
         self._desk = BarDesk(bars.session, terms, venue, self._row_of, self._ticks)
         self._seq: Counter[str] = Counter()
         self._points = _Points()
@@ -153,6 +151,7 @@ class _SessionTrader:
                 low=bars.low[i].tolist(),
                 volume=bars.volume[i].tolist(),
                 tradable=self._terms.tradable[i].tolist(),
+                locked=self._locked[i].tolist(),
             )
             if self._venue.waiting:
                 desk.take(self._venue.meet(minute, {}, begins + OPEN * NS))
@@ -170,7 +169,7 @@ class _SessionTrader:
         """A minute nobody has recorded: what was sent into it is lost, and nobody decides anything."""
         if self._venue.waiting:
             nothing = [0] * len(self._tokens)
-            minute = Minute(nothing, nothing, nothing, nothing, [False] * len(nothing))
+            minute = Minute(nothing, nothing, nothing, nothing, [False] * len(nothing), nothing)
             self._desk.take(self._venue.meet(minute, {}, begins + OPEN * NS))
 
     def _broker(self, minute: Minute, begins: int) -> None:

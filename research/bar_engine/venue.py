@@ -21,7 +21,7 @@ from kitepilot.events import (
     Side,
 )
 from research.bar_engine.plan import BarPlan
-from research.fills.in_bar import arriving, locked, resting
+from research.fills.in_bar import arriving, resting
 
 Told = OrderUpdated | Filled | ForeignOrderUpdated | ForeignFilled
 GATEWAY = "gateway"
@@ -30,13 +30,15 @@ BROKER = "broker"
 
 @dataclass(slots=True)
 class Minute:
-    """One minute's bars as lists over the instruments; `taken`: shares of it that were ours already."""
+    """One minute's bars as lists over the instruments. `locked`: +1 where nobody sells, -1 where nobody buys;
+    `taken`: shares of the bar that were ours already."""
 
     open: list[int]
     high: list[int]
     low: list[int]
     volume: list[int]
     tradable: list[bool]
+    locked: list[int]
     taken: Counter[int] = field(default_factory=Counter)
 
 
@@ -63,7 +65,6 @@ class BarVenue:
         run_id: str,
         rows: dict[int, int],
         ticks: list[int],
-        previous_closes: list[int],
         noted: Counter[str],
     ) -> None:
         self._plan = plan
@@ -72,7 +73,6 @@ class BarVenue:
         self._run_id = run_id
         self._rows = rows
         self._ticks = ticks
-        self._previous = previous_closes
         self._noted = noted
         self._seq = 0
         self._trades = 0
@@ -185,7 +185,7 @@ class BarVenue:
             self._noted["orders that met no traded bar fill nothing"] += 1
             return 0, 0
         low, high = minute.low[row], minute.high[row]
-        if low == high and locked(self._previous[row], high, low, tick) == sign:
+        if minute.locked[row] == sign:
             self._noted["orders at a locked circuit fill nothing"] += 1
             return 0, 0
         price, shares = arriving(

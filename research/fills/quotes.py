@@ -1,4 +1,4 @@
-"""Bars -> the quotes that the risk fold sees at each close: last price, and a modelled touch around it."""
+"""Bars -> what the market shows at each close: last price, a modelled touch around it, locked circuits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from research.bars import SessionBars
-from research.fills.in_bar import kernel, touch
+from research.fills.in_bar import kernel, locked, touch
 
 Ints = npt.NDArray[np.int64]
+Sides = npt.NDArray[np.int8]
 
 
 @kernel
@@ -28,6 +29,31 @@ def quotes_of(bars: SessionBars, half_spread_bps: float) -> tuple[Ints, Ints, In
     bid, ask = np.zeros_like(last), np.zeros_like(last)
     _around(last, bars.tick_size_paise, half_spread_bps, bid, ask)
     return last, bid, ask
+
+
+@kernel
+def _locked(opened: Ints, high: Ints, low: Ints, previous: Ints, ticks: Ints, sides: Sides) -> None:
+    for row in range(low.shape[1]):
+        highest, lowest = 0, 0
+        for minute in range(low.shape[0]):
+            if opened[minute, row] <= 0:
+                continue
+            highest = max(highest, high[minute, row])
+            lowest = min(lowest, low[minute, row]) if lowest else low[minute, row]
+            side = locked(previous[row], high[minute, row], low[minute, row], ticks[row])
+            if (side == 1 and high[minute, row] == highest) or (side == -1 and low[minute, row] == lowest):
+                sides[minute, row] = side
+
+
+def locked_sides(bars: SessionBars) -> Sides:
+    """int8[m, n]: +1 where nobody sells (locked at the upper circuit), -1 where nobody buys, else 0.
+
+    A lock stands at the session's extreme so far; a bar of one price elsewhere is only quiet.
+    """
+    sides = np.zeros(bars.open.shape, dtype=np.int8)
+    shown = np.where(bars.present, bars.open, 0)
+    _locked(shown, bars.high, bars.low, bars.previous_close_paise, bars.tick_size_paise, sides)
+    return sides
 
 
 def last_prices(bars: SessionBars) -> Ints:

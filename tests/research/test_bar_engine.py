@@ -273,11 +273,11 @@ def waiting_order(limit: int) -> ApprovedIntent:
 
 def test_an_order_that_waits_fills_behind_the_queue_at_its_price_and_freely_once_traded_through() -> None:
     plan = plan_of(scripted({}), FillModel(participation_bps=1_000, queue_bps=2_500))
-    venue = BarVenue(plan, "bars", {257: 0}, [5], [0], Counter())
+    venue = BarVenue(plan, "bars", {257: 0}, [5], Counter())
     assert venue.send(waiting_order(99_00)) is None
 
     def minute(low: int, volume: int) -> list[tuple[int, int]]:
-        bar = Minute([100_00], [100_50], [low], [volume], [True])
+        bar = Minute([100_00], [100_50], [low], [volume], [True], [0])
         told = [*venue.meet(bar, {}, 1), *venue.rest(bar, 2)]
         return [(each.price_paise, each.quantity) for each in told if isinstance(each, Filled)]
 
