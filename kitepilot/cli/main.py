@@ -24,6 +24,7 @@ from kitepilot.cli import (
     replay,
     risk,
     sandbox,
+    slippage,
     strategies,
     train,
 )
@@ -285,6 +286,7 @@ market = typer.Typer(no_args_is_help=True, help="The synthetic market and its li
 app.add_typer(market, name="market")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(risk.app, name="risk")
+app.add_typer(slippage.app, name="slippage")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
