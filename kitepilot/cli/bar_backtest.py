@@ -20,8 +20,7 @@ from kitepilot import config as configuration
 from kitepilot.config import Config, ConfigError
 
 if TYPE_CHECKING:
-    from research.bar_engine.plan import BarPlan, FeatureColumns
-    from research.bars import BarSource
+    from research.bar_engine.plan import BarPlan
     from research.fills.model import FillModel
     from research.outcome import Outcome
 
@@ -59,7 +58,7 @@ def run(config: Config, home: Path, asked: Asked, console: Console) -> Outcome:
     config = chosen(config, asked)
     symbols = [each.strip() for each in asked.symbols.split(",") if each.strip()] or None
     source = open_bars(home, asked.data, symbols, _date("--from", asked.first), _date("--to", asked.last))
-    plan = planned(config, home, asked, source)
+    plan = planned(config, home, asked)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     jobs = asked.jobs or min(os.cpu_count() or 1, len(source.sessions))
     with Progress(*columns, console=console, transient=True) as shown:
@@ -98,12 +97,13 @@ def chosen(config: Config, asked: Asked) -> Config:
     )
 
 
-def planned(config: Config, home: Path, asked: Asked, source: BarSource) -> BarPlan:
+def planned(config: Config, home: Path, asked: Asked) -> BarPlan:
     """What is traded, checked before the first session. Raises as `run`."""
     from kitepilot.strategies.plugins import make_strategies
+    from research.bar_engine.features import bar_features
     from research.bar_engine.plan import BarPlan
 
-    columns = features_for(config, source)
+    columns = bar_features()
     enabled, parameters = config.strategies.enabled, config.strategies.parameters
     make = partial(make_strategies, enabled, parameters, columns.names)
     for name, strategy in make().items():
@@ -124,15 +124,6 @@ def planned(config: Config, home: Path, asked: Asked, source: BarSource) -> BarP
         special=asked.special,
         rates_of=_date("--rates", asked.rates),
     )
-
-
-def features_for(config: Config, source: BarSource) -> FeatureColumns:
-    """The features that bars can give, where a strategy reads any."""
-    from kitepilot.kernels.shard import FEATURE_NAMES
-    from research.bar_engine.plan import FeatureColumns
-
-    del config, source
-    return FeatureColumns(FEATURE_NAMES)
 
 
 def fill_model(home: Path, asked: str) -> FillModel:

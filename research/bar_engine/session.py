@@ -17,6 +17,7 @@ from kitepilot.orders.intents import signal_id
 from kitepilot.risk.exposure import charges_paise, valued
 from kitepilot.strategies.port import MarketView, Strategy, Wish
 from research.bar_engine.desk import BarDesk
+from research.bar_engine.features import note_what_is_missing, with_modelled_spread
 from research.bar_engine.plan import BarPlan
 from research.bar_engine.terms import SessionTerms, terms_of
 from research.bar_engine.time_limit import at_most
@@ -26,6 +27,8 @@ from research.fills.in_bar import touch
 from research.fills.quotes import locked_sides, quotes_of
 from research.outcome import Curve, Trade
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 NS = 1_000_000_000
 MINUTE_S = 60
 OPEN, STOP, PROFIT = 1, 4, 5  # seconds into the minute: they say the order of events, no more
@@ -87,7 +90,8 @@ class _SessionTrader:
         self._row_of = {token: row for row, token in enumerate(self._tokens)}
         self._ticks: list[int] = bars.tick_size_paise.tolist()
         self._last, self._bid, self._ask = quotes_of(bars, plan.fills.half_spread_bps)
-        self._features = _features(plan, bars)
+        self._features = _features(plan, bars, self._bid, self._ask)
+        note_what_is_missing(self._features, plan.features.names, strategies, noted)
         self._run_id = f"bars-{bars.session:%Y%m%d}"
         self._locked = locked_sides(bars)
         self._venue = venue = BarVenue(plan, self._run_id, self._row_of, self._ticks, noted)
@@ -332,8 +336,9 @@ class _SessionTrader:
         return {"source": source, "seq": seq, "event_at": at}
 
 
-def _features(plan: BarPlan, bars: SessionBars) -> npt.NDArray[np.float64]:
+def _features(plan: BarPlan, bars: SessionBars, bid: Ints, ask: Ints) -> Floats:
     """float64[m, n, F]."""
-    if plan.features.of is not None:
-        return plan.features.of(bars)
-    return np.full((len(bars.close_at), len(bars.symbols), len(plan.features.names)), np.nan)
+    names = plan.features.names
+    if plan.features.of is None:
+        return np.full((len(bars.close_at), len(bars.symbols), len(names)), np.nan)
+    return with_modelled_spread(plan.features.of(bars), names, bid, ask)

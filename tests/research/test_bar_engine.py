@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitepilot.events import ApprovedIntent, Filled, Purpose, Side
+from kitepilot.kernels.features import FEATURE_NAMES
 from kitepilot.market.calendar import ist_ns
 from kitepilot.orders.charges import ExecutedOrder, charges_for
 from kitepilot.strategies.ma_cross import MaCross
+from kitepilot.strategies.port import MarketView, Strategy, Wish
 from research.bar_engine.backtest import NothingToTradeError, backtest
+from research.bar_engine.features import bar_features, rows_of
 from research.bar_engine.session import SessionResult, trade_session
 from research.bar_engine.venue import BarVenue, Minute
 from research.bars import MINUTE_NS, SessionBars
@@ -286,3 +291,41 @@ def test_an_order_that_waits_fills_behind_the_queue_at_its_price_and_freely_once
     assert minute(98_95, 3_000) == [(99_00, 300)], "a tenth once it trades through"
     assert minute(98_00, 90_000) == [(99_00, 100)]
     assert not venue.waiting
+
+
+class FollowsAFeature:
+    """Buys what has risen over five minutes; leaves by its horizon."""
+
+    requires = ("ret_5m", "ret_1s", "spread")
+    interval_s = 60
+
+    def on_close(self, view: MarketView) -> list[Wish]:
+        assert view.feature("spread")[0] > 0
+        rise = view.feature("ret_5m")
+        return [Wish(row, Side.BUY, 1.0, 600, 500, 500) for row in np.flatnonzero(rise > 20).tolist()]
+
+    def snapshot(self) -> bytes:
+        return b""
+
+    def restore(self, blob: bytes) -> None:
+        del blob
+
+
+def test_features_are_the_live_kernels_and_what_bars_do_not_give_is_said() -> None:
+    bars = GeneratedBars(4, [DAY], seed=3, volatility_bps=20).read(DAY)
+    plan = replace(plan_of(partial(follower, {}), PAYING), features=bar_features())
+    result = trade_session(plan, bars)
+    assert not result.complaints
+    assert result.trades
+    rows = rows_of(bars)[:, :, FEATURE_NAMES.index("ret_5m")]
+    for trade in result.trades:
+        minute = int(np.searchsorted(bars.close_at, trade.opened_at)) - 1
+        assert rows[minute, bars.symbols.index(trade.tradingsymbol)] > 20
+    missing = [text for text in result.noted if "ret_1s" in text]
+    assert len(missing) == 1
+    assert not any("spread" in text for text in result.noted), "the modelled one stands in"
+
+
+def follower(parameters: Mapping[str, float]) -> Strategy:
+    del parameters
+    return cast(Strategy, FollowsAFeature())
