@@ -25,6 +25,7 @@ from research.bar_engine.terms import SessionTerms, terms_of
 from research.bar_engine.trips import split_whole
 from research.bars import SessionBars
 from research.charge_rates import charged_as_on
+from research.fills.quotes import locked_sides
 from research.outcome import Trade
 from research.sweep import layout as at
 from research.sweep.charge_units import NANO, charge_units, charges_of, to_paise
@@ -184,6 +185,7 @@ def _tape(bars: SessionBars, tradable: Flags, rows: Ints, asked: Ints) -> at.Tap
         low=bars.low,
         volume=bars.volume,
         tradable=tradable,
+        locked=locked_sides(bars),
         last=np.zeros_like(bars.close),
         quoted=np.zeros_like(bars.close),
         close_at=bars.close_at,
@@ -203,7 +205,6 @@ def _terms(bars: SessionBars, session: SessionTerms, plan: BarPlan) -> Ints:
     found[:, at.FLAT_AT] = [each.force_flat_at for each in instruments]
     found[:, at.CLOSE_AT] = [each.continuous_close_at for each in instruments]
     found[:, at.BROKER_AT] = session.broker_at
-    found[:, at.PREVIOUS] = bars.previous_close_paise
     found[:, at.MAY_ENTER] = [
         _may_enter(symbol, tick, plan)
         for symbol, tick in zip(bars.symbols, bars.tick_size_paise.tolist(), strict=True)

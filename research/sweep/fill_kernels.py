@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from research.fills.in_bar import arriving, locked, profit_price, stop_price
+from research.fills.in_bar import arriving, profit_price, stop_price
 from research.sweep import layout as at
 from research.sweep.charge_units import NANO, brokerage_nano, charges_nano
 from research.sweep.compiled import kernel
@@ -137,7 +137,7 @@ def _taken(
     """(price, shares) of an order that arrives at `price`; its shares are taken from the bar."""
     one, of = books.inst[row], rules.terms[row]
     low, high, tick = tape.low[i, row], tape.high[i, row], of[at.TICK]
-    if low == high and locked(of[at.PREVIOUS], high, low, tick) == sign:
+    if tape.locked[i, row] == sign:
         return 0, 0
     taken = one[at.TAKEN] if one[at.TAKEN_IN] == i + 1 else 0
     paid, shares = arriving(

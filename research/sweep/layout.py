@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Sides = npt.NDArray[np.int8]
 
 
 class Tape(NamedTuple):
     """A session's bars as all parameter sets read them, [m, n] but for the last three.
 
-    `last`: the newest close known, `quoted`: when it was made; `tradable`: an order may meet the bar. `rows`:
-    the minutes to trade; `asked`: which row of the wishes belongs to each, -1 for one nobody recorded.
+    `last`: the newest close known, `quoted`: when it was made; `tradable`: an order may meet the bar;
+    `locked`: +1 where nobody sells, -1 where nobody buys. `rows`: the minutes to trade; `asked`: which row of
+    the wishes belongs to each, -1 for one nobody recorded.
     """
 
     open: Ints
@@ -26,6 +28,7 @@ class Tape(NamedTuple):
     low: Ints
     volume: Ints
     tradable: Flags
+    locked: Sides
     last: Ints
     quoted: Ints
     close_at: Ints
@@ -135,8 +138,8 @@ LIMITS = 30
 BY_SHARES, BY_NOTIONAL, BY_STOP = 0, 1, 2  # L_SIZING: what L_SIZE is
 
 #: terms int64[n, TERMS]
-(TICK, CUTOFF_AT, SQUARE_OFF_AT, FLAT_AT, CLOSE_AT, BROKER_AT, PREVIOUS, MAY_ENTER) = range(8)
-TERMS = 8
+(TICK, CUTOFF_AT, SQUARE_OFF_AT, FLAT_AT, CLOSE_AT, BROKER_AT, MAY_ENTER) = range(7)
+TERMS = 7
 
 #: Why a position left. The first is "no reason".
 REASONS = (
