@@ -41,6 +41,10 @@ def import_(
     same: Annotated[
         list[str] | None, typer.Option("--same", help="OLD=NEW: two names of one share (may be repeated).")
     ] = None,
+    official: Annotated[
+        Path | None,
+        typer.Option("--official", help="The exchange's daily rows, to compare with (not imported)."),
+    ] = None,
     rounding: Annotated[
         bool, typer.Option("--round", help="Take prices finer than a paisa, rounded; else they are refused.")
     ] = False,
@@ -76,6 +80,7 @@ def import_(
             basis=basis,
             as_of=as_of,
             same=tuple(same or ()),
+            official=official,
             rounding=rounding,
             replace=replace,
             yes=yes,

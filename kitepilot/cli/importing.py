@@ -38,6 +38,7 @@ class Words:
     basis: str = "unknown"
     as_of: str | None = None
     same: tuple[str, ...] = ()
+    official: Path | None = None
     rounding: bool = False
     replace: bool = False
     yes: bool = False
@@ -61,6 +62,7 @@ def bring_in(home: Path, words: Words, console: Console) -> Manifest:
     from research.datasets.columns import parsed
     from research.datasets.importing import Plan, import_bars
     from research.datasets.manifest import folder_of
+    from research.datasets.official_days import OfficialDays
     from research.datasets.reading import Told, planned
     from research.datasets.sources import sources_in
 
@@ -79,6 +81,7 @@ def bring_in(home: Path, words: Words, console: Console) -> Manifest:
         basis=basis,
         basis_as_of=as_of,
         rounding=words.rounding,
+        official=OfficialDays(words.official) if words.official else None,
         same=dict(_pair(text) for text in words.same),
     )
     with progress(console) as tell:

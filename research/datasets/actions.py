@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,13 +65,20 @@ class Actions:
 
     def of(self, symbol: str) -> tuple[Action, ...]:
         """A symbol's actions by ex-date."""
-        return tuple(sorted(row for row in self.rows if row.symbol == symbol))
+        return self._by_symbol.get(symbol, ())
+
+    @cached_property
+    def _by_symbol(self) -> dict[str, tuple[Action, ...]]:
+        found: dict[str, tuple[Action, ...]] = {}
+        for row in sorted(self.rows):
+            found[row.symbol] = (*found.get(row.symbol, ()), row)
+        return found
 
     def between(self, symbol: str, after: date, until: date, as_known_on: date) -> Factors:
         """From the basis of `after` to that of the later date `until`, by what was known on `as_known_on`."""
         price, volume = SAME
-        for row in self.rows:
-            if row.symbol == symbol and after < row.ex_date <= until and row.known_since <= as_known_on:
+        for row in self.of(symbol):
+            if after < row.ex_date <= until and row.known_since <= as_known_on:
                 price, volume = price * row.price_factor, volume * row.volume_factor
         return Factors(price, volume)
 

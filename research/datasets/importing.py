@@ -33,6 +33,7 @@ from research.datasets.manifest import (
     read_manifest,
     write_manifest,
 )
+from research.datasets.official_days import OfficialDays
 from research.datasets.reading import PlannedFile, Symbols, Tell, rows_of, silent
 from research.datasets.row_checks import REASONS, VALUES, Ints, RawRows, judged
 from research.datasets.session_changes import SessionChanges
@@ -75,6 +76,7 @@ class Plan:
     rounding: bool = False
     same: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)  # the broker's, where they are known
+    official: OfficialDays | None = None
     created_by: str = "kitepilot import"
 
 
@@ -170,6 +172,9 @@ def _take_month(making: _Making, rows: RawRows) -> None:
         found = symbol_days(bars, index)
         for finding in (*findings_of(found), *making.changes.take(found)):
             making.findings.add(finding)
+        if making.plan.official is not None:
+            for finding in making.plan.official.compare(found):
+                making.findings.add(finding)
         _note_late(making, session, rows.take(mine & rows.late))
         making.quality.write_table(_quality(making, found, rows.take(mine & (reason != 0))))
 

@@ -38,9 +38,6 @@ class SessionChanges:
     def __init__(self, actions: Actions, basis: Basis) -> None:
         self._actions = actions
         self._basis = basis
-        self._by_symbol: dict[str, list[Action]] = {}
-        for row in actions.rows:
-            self._by_symbol.setdefault(row.symbol, []).append(row)
         self._seen: dict[str, _Seen] = {}
         self._previous: date | None = None
         self._count: dict[date, int] = {}
@@ -92,7 +89,7 @@ class SessionChanges:
             text = f"absent in {absent} sessions that others have, after {seen.last}"
             yield Finding("missing sessions of a symbol", "warning", session, symbol, absent, text)
         moved = math.log(seen.last_close / opened)
-        told = [row for row in self._by_symbol.get(symbol, ()) if seen.last < row.ex_date <= session]
+        told = [row for row in self._actions.of(symbol) if seen.last < row.ex_date <= session]
         for row in told:
             yield self._split(symbol, session, row, moved)
         if told or (session - seen.last).days > STALE_DAYS:

@@ -1,7 +1,8 @@
 """Recorded ticks -> 1 m bars, by the kernel that makes them live.
 
 A minute in which an instrument showed no tick has no bar here: the kernel would carry its last price through
-a minute of silence, and a recording cannot tell silence from a recorder that was down.
+a minute of silence, and a recording cannot tell silence from a recorder that was down. A minute whose first
+second is silent opens at the price before it, as it does live.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def bars_of_ticks(number: int, source: Source, symbols: Symbols) -> Iterator[Raw
             raise DatasetError(f"{err}") from err
         rows = _bars(number, begun, market, symbols)
         begun += len(rows)
-        source.notes.append(market.description)
+        source.notes.append(f"{date_of(session)}: {market.counts}")
         yield rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kitepilot.market.calendar import ist_ns
 from research.bars import MINUTE_NS
 from research.datasets.manifest import DatasetError
 from research.datasets.stored import StoredBars, open_bars
-from research.generated_bars import GeneratedBars
+from research.generated_bars import GeneratedBars, weekdays
 
 
 def test_bars_come_back_as_they_went_in(tmp_path: Path) -> None:
@@ -74,3 +75,20 @@ def test_a_dataset_or_symbol_that_is_not_there_is_named_with_those_that_are(tmp_
         open_bars(tmp_path, "mine", symbols=["SYN01"])
     with pytest.raises(DatasetError, match="it holds 2021-05-10 to 2021-05-12"):
         open_bars(tmp_path, "mine", first=date(2022, 1, 1))
+
+
+def test_reading_many_sessions_takes_no_more_memory_than_reading_a_few(tmp_path: Path) -> None:
+    days = weekdays(date(2021, 6, 1), 16)
+    imported(tmp_path, write_parquet(tmp_path / "a.parquet", generated_rows(20, days)))
+    open_bars(tmp_path, "d").read(days[0])  # what is loaded once
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        stored = open_bars(tmp_path, "d", last=days[count - 1])
+        for day in stored.sessions:
+            assert stored.read(day).bars == 20 * 375
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(16) < 1.2 * peak(3)
