@@ -35,7 +35,7 @@ _UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3))  # seconds, millise
 _IST_MINUTES = 330
 _INSIDE = 0.5  # most rows of a reading that is taken
 _FEW = 0.05
-LEAST = 6  # times of the day; bars of an hour have seven
+LEAST, LEAST_ROWS = 6, 50  # times of the day (bars of an hour have seven), and rows, to tell an interval by
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _step(minutes: Ints, total: int) -> int:
     there = np.flatnonzero(minutes > _FEW * total / 1_440)
     if len(there) == 1:
         return 0 if total > 1 and there[0] not in range(OPENS, CLOSES + 1) else 1
-    if len(there) < LEAST:
+    if len(there) < LEAST or total < LEAST_ROWS:
         return 1  # a few bars tell no interval
     return gcd(*np.diff(there).tolist())
 

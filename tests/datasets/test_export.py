@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bar_files import DAYS, bar, generated_rows, imported, whole_day, write_parquet
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -28,6 +28,9 @@ tables = st.dictionaries(
 
 
 @settings(max_examples=20)
+@example(
+    {("M&M", 0, minute): (10_000, 1) for minute in range(0, 60, 5)}, "csv"
+)  # few, and five minutes apart
 @given(tables, st.sampled_from(FORMATS))
 def test_an_export_imported_again_is_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, table: dict[tuple[str, int, int], tuple[int, int]], form: str
