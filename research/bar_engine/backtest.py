@@ -16,6 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,6 +32,7 @@ ENGINE = "exact: strategies and risk fold as live, fills out of bars"
 AHEAD = 2  # sessions per process that are on their way at once: memory does not grow with the years
 Traded = SessionResult | str  # why a session was left out
 Progress = Callable[[date], None]
+R = TypeVar("R")
 
 
 class NothingToTradeError(ValueError):
@@ -59,7 +61,7 @@ def backtest(
     days = tuple(sessions) or tuple(source.sessions)
     work = partial(_traded, plan, source, tuple(symbols))
     gathered = _Gathered(source.name, name, plan)
-    for day, found in _in_order(work, days, jobs):
+    for day, found in in_order(work, days, jobs):
         gathered.add(day, found)
         progress(day)
     return gathered.outcome()
@@ -112,16 +114,14 @@ def only(bars: SessionBars, symbols: Sequence[str]) -> SessionBars:
     )
 
 
-def _in_order(
-    work: Callable[[date], Traded], days: Iterable[date], jobs: int
-) -> Iterator[tuple[date, Traded]]:
+def in_order(work: Callable[[date], R], days: Iterable[date], jobs: int) -> Iterator[tuple[date, R]]:
     """Results in the order of `days`, at most `AHEAD` sessions per process ahead of the reader."""
     if jobs <= 1:
         for day in days:
             yield day, work(day)
         return
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("forkserver")) as pool:
-        under_way: deque[tuple[date, Future[Traded]]] = deque()
+        under_way: deque[tuple[date, Future[R]]] = deque()
         for day in days:
             under_way.append((day, pool.submit(work, day)))
             if len(under_way) >= AHEAD * jobs:
