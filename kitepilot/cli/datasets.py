@@ -144,12 +144,10 @@ def list_(as_json: JsonOption = False) -> None:
     if not found:
         Console().print("no datasets yet: `kitepilot import --help`")
         return
-    table = Table("name", "hash", "bars", "symbols", "sessions", "from", "to", "prices", "refused")
+    table = Table("bars", "symbols", "sessions", "from", "to", "prices", "name", box=None)
     for one in found:
         counts = (f"{one.rows:,}", f"{len(one.tokens)}", f"{len(one.sessions)}")
-        table.add_row(
-            one.name, one.sha256[:12], *counts, f"{one.first}", f"{one.last}", one.basis, f"{one.refused:,}"
-        )
+        table.add_row(*counts, f"{one.first}", f"{one.last}", one.basis, one.name)
     Console().print(table)
 
 

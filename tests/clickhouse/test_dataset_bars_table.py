@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
+from rich.console import Console
 
 from infra.clickhouse.client import connect
 from infra.clickhouse.dataset_bars import forget_sessions, known_sessions, load_session
+from kitepilot.cli.dataset_loading import load
 from kitepilot.run import Run
+from research.datasets.importing import Plan, import_bars
+from research.datasets.manifest import folder_of
+from research.datasets.reading import Told, planned
 from research.datasets.session_files import COLUMNS
+from research.datasets.sources import sources_in
 
 BEGINS_NS = 1_767_584_700_000_000_000  # 2026-01-05 09:15 IST
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
@@ -26,6 +34,37 @@ def bars(count: int, close: int) -> pa.Table:
         }
         | dict.fromkeys([*COLUMNS.values(), "volume"], money)
     )
+
+
+def test_an_imported_dataset_is_in_the_table_as_it_is_on_disk_and_replaced_with_it(
+    run: Run, tmp_path: Path
+) -> None:
+    """Three sessions, then two of which one changed: the table follows."""
+    name = f"d{time.time_ns()}"
+
+    def held() -> list[tuple[date, int, int]]:
+        with connect(run, "owner") as client:
+            query = "SELECT session, count(), sum(volume) FROM dataset_bars WHERE dataset = {d:String} "
+            query += "GROUP BY session ORDER BY session"
+            return [
+                (day, int(n), int(v)) for day, n, v in client.query(query, parameters={"d": name}).result_rows
+            ]
+
+    def import_days(days: dict[date, int]) -> str:
+        path = tmp_path / "bars.csv"
+        lines = [
+            f"A,{day} 10:{minute:02d},1,1,1,1,{minute}" for day, n in days.items() for minute in range(n)
+        ]
+        path.write_text("\n".join(["symbol,time,open,high,low,close,volume", *lines]))
+        files = planned(sources_in([path])[0], Told())
+        manifest = import_bars(Plan(name, files), folder_of(run.home, name), replace=True)
+        return load(run.config, run.home, manifest, Console(quiet=True))
+
+    wednesday = date(2026, 1, 7)
+    assert import_days({MONDAY: 10, TUESDAY: 5, wednesday: 3}) == "18 rows loaded, 18 are there"
+    assert held() == [(MONDAY, 10, 45), (TUESDAY, 5, 10), (wednesday, 3, 3)]
+    assert import_days({MONDAY: 10, TUESDAY: 7}) == "7 rows loaded, 17 are there"
+    assert held() == [(MONDAY, 10, 45), (TUESDAY, 7, 21)]
 
 
 def test_a_session_is_held_once_whatever_was_loaded_before(run: Run) -> None:
