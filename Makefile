@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate mutations chaos kill-gateway bench bench-quick faults storm sandbox-demo repin lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway bench bench-quick faults storm sandbox-demo repin lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-quick: bootstrap ## The same benchmarks, short form
 simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \
 	  $(if $(STOP),--stop-first) $(if $(TRACE),--trace)
+
+leaks: bootstrap ## Known leaks, ten seeds: every one must be caught, nothing honest suspected (SEEDS="1 2 3")
+	@for seed in $(or $(SEEDS),1 2 3 4 5 6 7 8 9 10); do $(KP) leak-check --catalogue --seed $$seed | tail -1 ; test $${PIPESTATUS[0]} -eq 0 || exit 1; done
 
 mutations: bootstrap ## Bugs that real systems had, put into copies of the code: the simulation must catch each (SEEDS= ONLY= JOBS= QUICK=1 NOTE=1)
 	@$(BIN)/python tests/simulation/mutations.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY)) --jobs $(JOBS) \

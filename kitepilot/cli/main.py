@@ -18,6 +18,7 @@ from kitepilot.cli import (
     afterwards,
     audit,
     datasets,
+    leaks,
     models,
     morning,
     panic,
@@ -313,6 +314,7 @@ afterwards.add_to(app)
 audit.add_to(app)
 datasets.add_to(app)
 train.add_to(app)
+leaks.add_to(app)
 
 
 @app.command("config")

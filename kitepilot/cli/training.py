@@ -152,15 +152,20 @@ def named_features(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def source_of(home: Path, words: Words) -> BarSource:
-    """The dataset of that name, or generated bars: instruments x sessions."""
+    return source_named(home, words.data, words.seed, _day(words.first), _day(words.last))
+
+
+def source_named(
+    home: Path, data: str, seed: int, first: date | None = None, last: date | None = None
+) -> BarSource:
+    """The dataset of that name, or generated bars: instruments x sessions. Raises as `open_bars`."""
     from research.datasets.stored import open_bars
     from research.generated_bars import GeneratedBars, weekdays
 
-    made = _GENERATED.fullmatch(words.data)
+    made = _GENERATED.fullmatch(data)
     if made:
-        days = weekdays(GENERATED_FROM, int(made[2]))
-        return GeneratedBars(int(made[1]), days, words.seed)
-    return open_bars(home, words.data, first=_day(words.first), last=_day(words.last))
+        return GeneratedBars(int(made[1]), weekdays(GENERATED_FROM, int(made[2])), seed)
+    return open_bars(home, data, first=first, last=last)
 
 
 def label_from(words: Words) -> FixedHorizon | TripleBarrier:

@@ -141,7 +141,7 @@ def adjustment(sessions: Sequence[SessionBars], actions: Sequence[Action] | None
     seen = 0
     for before, bars in pairwise(sessions):
         for action in actions:
-            inside = before.session < action.ex_date <= bars.session
+            inside = before.session < action.ex_date <= bars.session and action.factor != 1.0
             if not inside or action.symbol not in before.symbols or action.symbol not in bars.symbols:
                 continue
             earlier, j = before.symbols.index(action.symbol), bars.symbols.index(action.symbol)

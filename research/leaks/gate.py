@@ -26,6 +26,7 @@ from research.leaks.report import Finding, LeakReport
 from research.leaks.row_checks import Split
 from research.leaks.subjects import Features, of_function
 from research.leaks.target_check import target_in_feature
+from research.leaks.tick_checks import MOMENTS, TickTrial, tick_findings
 
 Floats = npt.NDArray[np.float64]
 PAST = 7  # columns of `past_figures`
@@ -44,6 +45,8 @@ class Trial:
         run: a pipeline over the examples and folds.
         actions, listed, choose: what is known of splits, of listings, and how instruments are chosen.
         bars_too: the bars themselves are judged as well.
+        past: for each row of the examples, plain figures of earlier bars (`rows_of` gives both).
+        ticks: features of ticks, with ticks to try them on.
     """
 
     sessions: tuple[SessionBars, ...] = ()
@@ -58,6 +61,8 @@ class Trial:
     listed: Listed | None = None
     choose: Choose | None = None
     bars_too: bool = True
+    past: Floats | None = None
+    ticks: TickTrial | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def judge(trial: Trial, seed: int, about: About | None = None, told: Progress = 
 def runs_expected(trial: Trial) -> int:
     """Roughly how many times the features and the pipeline are run: the length of a progress bar."""
     minutes = len(trial.sessions[-1].close_at) if trial.sessions and trial.features else 0
-    return minutes + 30 + (1 + 2 * 3) * len(trial.folds) * (trial.run is not None)
+    ticks = 2 * (MOMENTS + 2) if trial.ticks is not None else 0
+    return minutes + 30 + ticks + (1 + 2 * 3) * len(trial.folds) * (trial.run is not None)
 
 
 def _findings(trial: Trial, rng: np.random.Generator, told: Progress) -> Iterator[Finding]:
@@ -106,6 +112,8 @@ def _findings(trial: Trial, rng: np.random.Generator, told: Progress) -> Iterato
         yield from data_checks.survivorship(sessions, trial.listed, trial.choose, rng)
     for features in _on_trial(trial):
         yield from _feature_findings(features, sessions, rng, told)
+    if trial.ticks is not None:
+        yield from tick_findings(trial.ticks, rng, told)
     if trial.label is not None and sessions:
         yield from label_checks.label_span(trial.label, sessions, rng)
     examples, past = _rows(trial)
@@ -146,16 +154,23 @@ def _feature_findings(
 
 def _rows(trial: Trial) -> tuple[Examples | None, Floats]:
     """The examples on trial, and for each of their rows what plain figures of the past say."""
-    if trial.examples is not None or not (trial.features and trial.label and trial.sessions):
-        count = len(trial.examples) if trial.examples is not None else 0
-        return trial.examples, np.empty((count, 0))
-    values = trial.features.compute(trial.sessions)
+    if trial.examples is not None:
+        past = np.empty((len(trial.examples), 0)) if trial.past is None else trial.past
+        return trial.examples, past
+    if trial.features and trial.label and trial.sessions:
+        return rows_of(trial.features, trial.label, trial.sessions)
+    return None, np.empty((0, 0))
+
+
+def rows_of(features: Features, label: Label, sessions: Sequence[SessionBars]) -> tuple[Examples, Floats]:
+    """Sessions -> their examples, and for each row float64[r, 7] what plain figures of the past say."""
     both = (
         (bars, np.concatenate([x, past_figures(bars)], axis=2))
-        for bars, x in zip(trial.sessions, values, strict=True)
+        for bars, x in zip(sessions, features.compute(sessions), strict=True)
     )
-    width = len(trial.features.names)
-    rows = examples_of_rows(both, (*trial.features.names, *(f"past {k}" for k in range(PAST))), trial.label)
+    width = len(features.names)
+    names = (*features.names, *(f"past {number}" for number in range(PAST)))
+    rows = examples_of_rows(both, names, label)
     return _narrowed(rows, width), rows.x[:, width:]
 
 

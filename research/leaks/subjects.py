@@ -79,6 +79,32 @@ def of_function(function: FeatureFunction, name: str = "", names: Sequence[str] 
     )
 
 
+def joined(parts: Sequence[Features]) -> Features:
+    """Several as one; names that come twice are told apart by a number. Raises `SubjectError` for none."""
+    if not parts:
+        raise SubjectError("no feature was given")
+    names: list[str] = []
+    for part in parts:
+        for name in part.names:
+            again = sum(1 for known in names if known.split("#")[0] == name)
+            names.append(f"{name}#{again + 1}" if again else name)
+
+    def compute(sessions: Sequence[SessionBars]) -> list[Floats]:
+        tables = [part.compute(sessions) for part in parts]
+        return [np.concatenate(session, axis=2) for session in zip(*tables, strict=True)]
+
+    return Features(
+        name=", ".join(part.name for part in parts),
+        names=tuple(names),
+        compute=compute,
+        warmup=tuple(each for part in parts for each in part.warmup),
+        reach=tuple(each for part in parts for each in part.reach),
+        carries=any(part.carries for part in parts),
+        exact=all(part.exact for part in parts),
+        hash=hashlib.sha256("".join(part.hash for part in parts).encode()).hexdigest(),
+    )
+
+
 def over_sessions(
     function: Callable[[Sequence[SessionBars]], list[Floats]], name: str = "", *, carries: bool = False
 ) -> Features:

@@ -3,10 +3,10 @@
 Three measures, for the label y and what its trade earned: the area under the curve, the rank correlation, and
 the mutual information of quantile bins, which also sees what is not monotone. Each has two bounds:
 
-- chance: the same column moved in time by a random part of its session, instrument by instrument, which keeps
-  its own memory and that of the answers; the largest of so many moves;
+- chance: the same column moved in time by a random part of each session, which keeps its own memory, that of
+  the answers, and what instruments have in common; the largest of so many moves;
 - the past: `REACH` times what the best of some plain figures of the same bars shows, and never below `FLOOR`,
-  which no honest figure of earlier minutes comes near.
+  which no honest figure of earlier minutes comes near, nor below five deviations of so few rows.
 
 A column beyond both knows what it should not. A faint leak below them is for the other checks to find: those
 run the feature again and need no statistics.
@@ -28,8 +28,10 @@ from research.leaks.report import Finding, Where
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 FEW_ROWS = 200
+FEW_OF_ONE_ANSWER = 30
 MOST_ROWS = 60_000
-MOVES = 19
+MOVES = 49
+DEVIATIONS = 5.0  # of chance, by the number of rows that tell something of their own
 REACH = 2.0
 BINS = 12
 
@@ -69,12 +71,20 @@ def shown(column: Floats, rows: Examples) -> Shown:
     if len(values) < FEW_ROWS or np.ptp(values) == 0 or np.ptp(outcome) == 0:
         return Shown(0.0, 0.0, 0.0)
     area = auc(y > 0.5, values)
+    rarer = min(int((y > 0.5).sum()), int((y <= 0.5).sum()))
+    if _independent(rows, rarer) < FEW_OF_ONE_ANSWER:
+        area = 0.5
     ranks, of_outcome = _ranks(values), _ranks(outcome)
     return Shown(
         0.0 if np.isnan(area) else abs(area - 0.5),
         abs(_correlation(ranks, of_outcome)),
-        _information(ranks, of_outcome),
+        _information(ranks, of_outcome, _independent(rows, len(values))),
     )
+
+
+def _by_few_rows(rows: Examples, known: int) -> float:
+    """A correlation that chance stays under: so many deviations of it."""
+    return DEVIATIONS / float(np.sqrt(_independent(rows, known)))
 
 
 def _judge(
@@ -89,7 +99,8 @@ def _judge(
     if known < FEW_ROWS:
         return skipped("target_in_feature", name, f"{known} known values are too few to judge by")
     found = shown(column, rows)
-    bound = Shown(*(max(REACH * past, floor) for past, floor in zip(honest, FLOOR, strict=True)))
+    few = _by_few_rows(rows, known)
+    bound = Shown(*(max(REACH * past, floor, few) for past, floor in zip(honest, FLOOR, strict=True)))
     if any(value > most for value, most in zip(found, bound, strict=True)):
         chance = _best([shown(_moved(column, rows, rng), rows) for _ in range(MOVES)])
         for which, (value, most, luck) in enumerate(zip(found, bound, chance, strict=True)):
@@ -121,7 +132,7 @@ def _of_one_instrument(
         mine = rows.take(rows.token == token)
         values = column[rows.token == token]
         found = shown(values, mine).rank
-        if found > FLOOR_OF_ONE:
+        if found > max(FLOOR_OF_ONE, _by_few_rows(mine, len(values))):
             luck = max(shown(_moved(values, mine, rng), mine).rank for _ in range(MOVES))
             if found > luck:
                 return token, found, luck
@@ -129,17 +140,27 @@ def _of_one_instrument(
 
 
 def _moved(column: Floats, rows: Examples, rng: np.random.Generator) -> Floats:
-    """Each instrument's session turned by a random part of its length."""
-    order = np.lexsort((rows.decided_at, rows.session, rows.token))
+    """Each session turned by a random part of its length, all its instruments by the same part."""
+    order = np.lexsort((rows.decided_at, rows.token, rows.session))
     token, session = rows.token[order], rows.session[order]
     begins = np.flatnonzero(np.r_[True, (np.diff(token) != 0) | (np.diff(session) != 0)])
     lengths = np.diff(np.r_[begins, len(order)])
-    by = rng.integers(lengths // 4, np.maximum(lengths - lengths // 4, lengths // 4 + 1))
+    _, day = np.unique(session[begins], return_inverse=True)
+    part = rng.uniform(0.2, 0.8, int(day.max()) + 1)[day]
+    by = (part * lengths).astype(np.int64)
     place = np.arange(len(order)) - np.repeat(begins, lengths)
     source = np.repeat(begins, lengths) + (place + np.repeat(by, lengths)) % np.repeat(lengths, lengths)
     moved = np.empty_like(column)
     moved[order] = column[order][source]
     return moved
+
+
+def _independent(rows: Examples, known: int) -> float:
+    """How many of so many rows tell something of their own: labels that overlap tell it together."""
+    times = np.unique(rows.decided_at)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    span = float(np.median(rows.matured_at - rows.decided_at))
+    return max(known * min(step / max(span, 1.0), 1.0), 1.0)
 
 
 def _sample(count: int, rng: np.random.Generator) -> Ints:
@@ -164,12 +185,12 @@ def _correlation(one: Floats, other: Floats) -> float:
     return float(a @ b) / size if size else 0.0
 
 
-def _information(ranks: Floats, of_outcome: Floats) -> float:
+def _information(ranks: Floats, of_outcome: Floats, independent: float) -> float:
     """Mutual information of two columns of ranks in quantile bins, less what so many cells show by chance."""
     a = np.minimum((ranks * BINS).astype(np.int64), BINS - 1)
     b = np.minimum((of_outcome * BINS).astype(np.int64), BINS - 1)
     joint = np.bincount(a * BINS + b, minlength=BINS * BINS).reshape(BINS, BINS) / len(ranks)
     alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
     filled = joint > 0
-    bias = (BINS - 1) ** 2 / (2.0 * len(ranks))
+    bias = (BINS - 1) ** 2 / (2.0 * independent)
     return max(float((joint[filled] * np.log(joint[filled] / alone[filled])).sum()) - bias, 0.0)

@@ -226,3 +226,22 @@ def test_a_report_survives_its_json_and_says_whether_it_passed() -> None:
 
 def test_nothing_judged_is_not_passed() -> None:
     assert not judge(Trial(), 1).passed
+
+
+# --- the guide ------------------------------------------------------------------------------------------
+
+
+def test_the_code_of_the_guide_passes_and_its_mistake_does_not() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/how-to/leak-check.md").read_text()
+    own, from_python = re.findall(r"```python\n(.*?)```", page, re.S)
+    known: dict[str, object] = {}
+    exec(own, known)
+    exec(from_python, known)
+    wrong = own.replace(
+        "np.where((traded == 1) & bars.present, bars.open, 0).max(axis=0, initial=0)", "bars.high.max(axis=0)"
+    )
+    assert wrong != own
+    exec(wrong, known)
+    features = of_function(known["gap"], "gap")  # type: ignore[arg-type]
+    leaks = judge(Trial(proving_sessions(1, 2), features), 7).leaks
+    assert "truncation" in {found.check for found in leaks}

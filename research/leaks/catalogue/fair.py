@@ -183,7 +183,7 @@ def _liquid_before(seed: int) -> Trial:
     return Trial(proving_sessions(seed), choose=choose)
 
 
-FAIR: tuple[Entry, ...] = (
+FAIR_BARS: tuple[Entry, ...] = (
     feature(past_return, "return of the last five minutes"),
     feature(rolling_z_score, "z-score over the last 15 minutes"),
     feature(rank_of_the_past_return, "rank of the past return among the instruments of the minute"),
