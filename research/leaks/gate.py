@@ -80,10 +80,10 @@ class About:
 def judge(trial: Trial, seed: int, about: About | None = None, told: Progress = quiet) -> LeakReport:
     """Every check that applies, in a fixed order; the same trial and seed give the same report."""
     said = about or About()
-    features = trial.features.names if trial.features else trial.examples.features if trial.examples else ()
     label = trial.label.words if trial.label else trial.examples.label if trial.examples else ""
+    findings = tuple(_findings(trial, np.random.default_rng([seed, 5]), told))
     return LeakReport(
-        features=features,
+        features=_judged(trial, findings),
         features_hash=said.features_hash or (trial.features.hash if trial.features else ""),
         data=said.data,
         data_hash=said.data_hash or digest(trial.sessions),
@@ -92,7 +92,7 @@ def judge(trial: Trial, seed: int, about: About | None = None, told: Progress = 
         model=said.model,
         code_version=said.code_version,
         seed=seed,
-        findings=tuple(_findings(trial, np.random.default_rng([seed, 5]), told)),
+        findings=findings,
     )
 
 
@@ -101,6 +101,15 @@ def runs_expected(trial: Trial) -> int:
     minutes = len(trial.sessions[-1].close_at) if trial.sessions and trial.features else 0
     ticks = 2 * (MOMENTS + 2) if trial.ticks is not None else 0
     return minutes + 30 + ticks + (1 + 2 * 3) * len(trial.folds) * (trial.run is not None)
+
+
+def _judged(trial: Trial, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The features something was said of: those of bars, of the examples, of ticks."""
+    named: list[str] = [*trial.features.names] if trial.features else []
+    named += trial.examples.features if trial.examples else ()
+    of_ticks = trial.ticks.names if trial.ticks else ()
+    spoken = {found.subject for found in findings}
+    return tuple(dict.fromkeys([*named, *(name for name in of_ticks if name in spoken)]))
 
 
 def _findings(trial: Trial, rng: np.random.Generator, told: Progress) -> Iterator[Finding]:
