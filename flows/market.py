@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -25,14 +24,12 @@ from flows.connectors import LogSink, LogSource, to_sink
 from flows.connectors.sink import Out
 from flows.online_state import ONLINE_COLUMNS, keep_online, read_online
 from flows.run import run_flow
+from flows.run_models import RunModels, models_of
 from kitepilot.config import Config
 from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
-from kitepilot.models.drift_watch import Watched
-from kitepilot.models.loading import artifact_name, card_name, make_offline, read_card, staleness
-from kitepilot.models.port import ModelError, Scorer
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run
@@ -60,70 +57,45 @@ def shard_spec(parameters: DecisionParameters, grace_ms: int) -> ShardSpec:
     )
 
 
-def read_offline(folder: Path, kind: str) -> Scorer:
-    """The trained model `kind` from its two files in `folder`.
-
-    Raises:
-        ModelError: a file is missing or does not fit; says to run `kitepilot seed`.
-    """
-    artifact, card = folder / artifact_name(kind), folder / card_name(kind)
-    try:
-        raw, described = artifact.read_bytes(), card.read_bytes()
-    except OSError as err:
-        raise ModelError(
-            f"cannot read the model {err.filename}: {err.strerror}; run `kitepilot seed`, "
-            'or set models.offline to ""'
-        ) from err
-    model = make_offline(kind, raw, read_card(described, str(card)), FEATURE_NAMES)
-    model.score(np.zeros((1, len(FEATURE_NAMES))))  # the first call is the slow one
-    return model
-
-
 def build_pipeline(run: Run) -> MarketPipeline:
     """Everything the run's configuration names, loaded and checked; knows no tick yet.
 
     Raises:
         PluginError, ModelError: a strategy or model cannot be used; says which, why and what to do.
     """
-    return make_pipeline(run.config, run.parameters(), run.models_folder)
+    return make_pipeline(run.config, run.parameters(), run.scoring_folder, (run.models_folder,))
 
 
 def make_pipeline(
     config: Config, parameters: DecisionParameters, models_folder: Path, carried_in: Sequence[Path] = ()
 ) -> MarketPipeline:
-    """The pipeline of any run, today's or a recorded one's. Raises as `build_pipeline`.
+    """The pipeline of any run whose models lie in `models_folder`. Raises as `build_pipeline`.
 
     What the online model begins with is looked for in `models_folder`, then in `carried_in`.
     """
+    return with_models(config, parameters, models_of(config, models_folder), (models_folder, *carried_in))
+
+
+def with_models(
+    config: Config, parameters: DecisionParameters, held: RunModels, carried_in: Sequence[Path]
+) -> MarketPipeline:
+    """The pipeline of any run, today's or a recorded one's. Raises `PluginError`."""
     strategies = config.strategies
     models = config.models
     return MarketPipeline(
         shard_spec(parameters, config.kernel.grace_ms),
         [one.tradingsymbol for one in parameters.instruments],
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES, strategies.sources),
-        read_offline(models_folder, models.offline) if models.offline else None,
-        read_online(config, (models_folder, *carried_in)) if models.online else None,
-        scoring=scoring_settings(config, models_folder),
-    )
-
-
-def scoring_settings(config: Config, models_folder: Path) -> Settings:
-    """What the configuration says of scoring, with what the offline model's card says of it."""
-    models, session = config.models, date.fromisoformat(config.session.date)
-    said = Settings(
-        offline_weight=models.offline_weight,
-        half_life_closes=models.half_life_min,
-        on_drift=models.on_drift,
-        on_feature_drift=models.on_feature_drift,
-        online_columns=ONLINE_COLUMNS,
-    )
-    if not models.offline:
-        return said
-    path = models_folder / card_name(models.offline)
-    card = read_card(path.read_bytes(), str(path))
-    return said._replace(
-        stale=staleness(card, session, models.max_age_sessions),
-        watched=Watched(card.model_id, card.reference, FEATURE_NAMES, single=card.precision == "float32"),
+        held.panel,
+        read_online(config, carried_in) if models.online else None,
+        scoring=Settings(
+            offline_weight=models.offline_weight,
+            half_life_closes=models.half_life_min,
+            on_drift=models.on_drift,
+            on_feature_drift=models.on_feature_drift,
+            watched=held.watched,
+            online_columns=ONLINE_COLUMNS,
+        ),
     )
 
 

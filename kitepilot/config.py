@@ -30,6 +30,7 @@ class ConfigError(ValueError):
     """The configuration cannot be used; the text names file, key and remedy."""
 
 
+REGISTRY = "registry"  # models.offline: the live model of `kitepilot models`
 RUPEES = "_rupees"
 LATEST = "latest"
 DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
@@ -95,7 +96,9 @@ class StrategySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which models score, by entry-point name; their artifacts are made by `make seed`. Empty: none.
+    """Which models score; empty: none. `offline`: "registry" for the live one of `kitepilot models`, with its
+    canary and shadows; or an entry-point name, for the one that `kitepilot seed` trained last. `online`: by
+    entry-point name. `shadow`: ids of models to score besides, in any stage, without following them.
 
     The blended score begins with `offline_weight` for the offline model. Errors of both decide from then on,
     forgotten by half in `half_life_min` minutes; 0 keeps the weight all day.
@@ -108,9 +111,10 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     SHA-256, which is the third thing that can stand here.
     """
 
-    offline: str = "lightgbm"
+    offline: str = REGISTRY
     online: str = "river_logistic"
     max_age_sessions: int = 20  # since the last day it was trained on (weekdays are counted)
+    shadow: list[str] = msgspec.field(default_factory=list)
     canary_share: float = 0.1  # of the instruments, chosen by their tokens: the canary scores these
     gates: Bounds = Bounds()
     offline_weight: float = 0.7

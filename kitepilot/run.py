@@ -47,8 +47,14 @@ class Run:
 
     @property
     def models_folder(self) -> Path:
-        """Artifacts made by `kitepilot seed`."""
+        """Models made by `kitepilot seed`, and what online models have learned."""
         return self.home / "models"
+
+    @property
+    def scoring_folder(self) -> Path:
+        """The run's own models, as they were chosen when it opened; without a choice those of the home."""
+        own = self.folder / "models"
+        return own if own.exists() else self.models_folder
 
     def start_offsets(self) -> Mapping[str, int]:
         """Where this run begins on each topic (partition 0): the end offsets when it was created."""

@@ -54,8 +54,8 @@ class Progress(NamedTuple):
 _ADD_INTENT = """
     INSERT INTO intents (run_id, intent_id, seq, signal_id, verdict_id, config_hash, strategy, purpose, token,
         tradingsymbol, side, quantity, order_type, limit_price_paise, validity, decision_price_paise,
-        event_at_ns, protection_bps, attempt)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        event_at_ns, protection_bps, attempt, models)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT DO NOTHING"""
 _ADD_ORDER = """
     INSERT INTO orders (run_id, intent_id, slice, tag, status, quantity) VALUES (%s, %s, %s, %s, %s, %s)"""
@@ -219,7 +219,7 @@ def _intent_row(run_id: str, intent: ApprovedIntent) -> tuple[object, ...]:
     who = (run_id, intent.intent_id, intent.seq, intent.signal_id, intent.verdict_id, intent.config_hash)
     what = (intent.strategy, intent.purpose.value, intent.token, intent.tradingsymbol, intent.side.value)
     how = (intent.quantity, intent.order_type, intent.limit_price_paise, intent.validity)
-    ladder = (intent.protection_bps, intent.attempt)
+    ladder = (intent.protection_bps, intent.attempt, list(intent.models))
     return (*who, *what, *how, intent.decision_price_paise, intent.event_at, *ladder)
 
 

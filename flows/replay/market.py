@@ -17,14 +17,16 @@ from typing import Any, Protocol
 import numpy as np
 from msgspec.structs import replace
 
-from flows.market import make_pipeline
+from flows.market import make_pipeline, with_models
 from flows.replay.comparison import Comparison, Difference
 from flows.replay.recorded import Progress, RecordedRun, UnreadableRunError
 from flows.replay.verdict import Verdict, compared, notes_on, status_of
+from flows.run_models import no_models, planned
 from kitepilot import events as e
-from kitepilot.config import Config
+from kitepilot.config import REGISTRY, Config
 from kitepilot.market.pipeline import MarketPipeline, Out
 from kitepilot.models.loading import card_name, read_card
+from kitepilot.models.plan import ModelPlan, kind_of
 from kitepilot.models.port import ModelError
 from kitepilot.risk.admission import admit
 from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
@@ -196,21 +198,31 @@ def _fields_of(signal: e.SignalRaised) -> Iterator[tuple[str, Any]]:
 
 
 def market_of(
-    run: RecordedRun, config: Config, model_folders: Sequence[Path], model_id: str = ""
+    run: RecordedRun,
+    config: Config,
+    model_folders: Sequence[Path],
+    model_id: str = "",
+    plan: ModelPlan | None = None,
 ) -> MarketPipeline:
     """The pipeline that the run had: its instruments, strategies and models.
 
-    `model_id` is what the archive noted; without it the record's first features name it. The artifact is
-    looked for in `model_folders`, and in a folder of its own name in each.
+    `plan` is the run's own choice of models. A run of an earlier KitePilot has none: there `model_id` is what
+    the archive noted, and without it the record's first features name it. Artifacts are looked for in
+    `model_folders`, and in a folder of its own name in each.
 
     Raises:
         ModelGoneError: none of the folders has that model. PluginError: a strategy is gone or changed.
     """
     if not config.models.offline:
-        return make_pipeline(config, run.parameters, model_folders[0], model_folders)
+        return with_models(config, run.parameters, no_models(), model_folders)
     wanted = model_id or _scored_by(run, config.models.offline)
-    folder = _folder_of(wanted, config.models.offline, model_folders)
-    return make_pipeline(config, run.parameters, folder, model_folders)
+    if plan is None and wanted:
+        plan = ModelPlan(live=wanted)
+    if plan is None:
+        folder = _folder_of("", config.models.offline, model_folders)
+        return make_pipeline(config, run.parameters, folder, model_folders)
+    held = planned(config, plan, lambda each: _folder_of(each, kind_of(each), model_folders))
+    return with_models(config, run.parameters, held, model_folders)
 
 
 def _scored_by(run: RecordedRun, kind: str) -> str:
@@ -221,7 +233,8 @@ def _scored_by(run: RecordedRun, kind: str) -> str:
         except e.UndecodableError:
             continue
         if isinstance(event, e.FeaturesComputed) and event.source == PRODUCERS[FEATURES.name]:
-            return next((model for model in event.scores if model.startswith(f"{kind}-")), "")
+            beginning = "" if kind == REGISTRY else f"{kind}-"
+            return next((model for model in event.scores if model.startswith(beginning) and "-" in model), "")
     return ""
 
 

@@ -280,6 +280,7 @@ _MAKERS: dict[type[e.Event], Callable[[Any], list[tuple[str, Rows]]]] = {
     e.FundsMarked: _rare(lambda event: str(event.available_paise)),
     e.BandsMarked: _rare(lambda event: str(len(event.tokens))),
     e.ClockMeasured: _rare(lambda event: str(event.skew_ms)),
+    e.ModelActivated: _rare(lambda event: event.model),
     e.ModelJudged: _rare(lambda event: event.model),
     e.DriftFound: _rare(lambda event: event.feature or event.model),
     e.PostbackReceived: _rare(lambda event: event.status),

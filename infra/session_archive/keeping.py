@@ -12,6 +12,7 @@ from infra.session_archive.files import topic_path, write_topic
 from kitepilot import config as configuration
 from kitepilot.models.loading import artifact_name, card_name
 from kitepilot.models.loading import read_card as read_model_card
+from kitepilot.models.plan import kind_of, read_plan, write_plan
 from kitepilot.ports import EventLog, LogError, LogRecord
 from kitepilot.run import Run
 from kitepilot.topics import BARS, FEATURES, TICKS, TOPICS
@@ -64,6 +65,8 @@ def keep(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     (draft / "config.yaml").write_text(configuration.dump(run.config))
+    if (plan := read_plan(run.scoring_folder)) is not None:
+        write_plan(draft, plan)
     starts, topics = run.start_offsets(), dict[str, TopicCard]()
     for topic in TOPICS:
         name = topic.name
@@ -79,7 +82,7 @@ def keep(
         config_hash=run.config_hash,
         code_version=code_version,
         code_hash=code_hash,
-        offline_model=_keep_model(run),
+        offline_model=_keep_models(run),
         concluded=concluded,
         topics=topics,
     )
@@ -116,22 +119,32 @@ def _read(
         reader.close()
 
 
-def _keep_model(run: Run) -> str:
-    """A copy of the offline model that scored this run, by its id, which names its content."""
+def _keep_models(run: Run) -> str:
+    """Copies of the offline models that scored this run, by id, which names them; the live one's id."""
+    plan = read_plan(run.scoring_folder)
+    if plan is not None:
+        for model_id in plan.models:
+            _copy(run.scoring_folder / model_id, kind_of(model_id), models_folder(run.home) / model_id)
+        return plan.live
     kind = run.config.models.offline
-    artifact, card = run.models_folder / artifact_name(kind), run.models_folder / card_name(kind)
+    artifact, card = run.scoring_folder / artifact_name(kind), run.scoring_folder / card_name(kind)
     if not kind or not artifact.exists() or not card.exists():
         return ""
     model_id = read_model_card(card.read_bytes(), str(card)).model_id
-    folder = models_folder(run.home) / model_id
-    if not folder.exists():
-        draft = folder.with_name(model_id + DRAFT)
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        for path in (artifact, card):
-            shutil.copy2(path, draft / path.name)
-        draft.rename(folder)
+    _copy(run.scoring_folder, kind, models_folder(run.home) / model_id)
     return model_id
+
+
+def _copy(source: Path, kind: str, folder: Path) -> None:
+    """A model's two files, whole or not at all; one that is there stays."""
+    if folder.exists():
+        return
+    draft = folder.with_name(folder.name + DRAFT)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name in (artifact_name(kind), card_name(kind)):
+        shutil.copy2(source / name, draft / name)
+    draft.rename(folder)
 
 
 def _forget_old_markets(home: Path) -> None:

@@ -37,6 +37,7 @@ AUDITED: frozenset[type[Event]] = frozenset(
         e.Commanded,
         e.FeedChanged,
         e.ProfileActivated,
+        e.ModelActivated,
         e.ModelJudged,
         e.DriftFound,
         e.Verdict,

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from broker_adapter.sandbox.feed.port import MarketFeed
 from kitepilot import config as configuration
-from kitepilot.cli import past_days
+from kitepilot.cli import model_choice, past_days
 from kitepilot.cli.own_strategies import with_sources
 from kitepilot.cli.report import ist_clock
 from kitepilot.config import Config
@@ -50,6 +50,7 @@ def of_market(config: Config, home: Path, latency: str, say: Say) -> dict[str, A
 
     pace = past_days.pace_of(latency, config)
     run, day, feed = prepared(config, home)
+    model_choice.choose(run, say)
     result = _traded(day, beats_of_feed(feed), build_pipeline(run), pace, say)
     found = _described(result, run.run_id, "its market", latency)
     (run.folder / "result.json").write_text(json.dumps(found, indent=1))

@@ -12,6 +12,7 @@ from kitepilot import config as configuration
 from kitepilot.cli.code import code_of
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import Config
+from kitepilot.models.plan import ModelPlan, read_plan
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 
@@ -34,6 +35,11 @@ class KnownRun:
     def config(self) -> Config:
         """Raises `ConfigError` when this version cannot read the configuration of then."""
         return configuration.load(self.config_path)
+
+    def model_plan(self) -> ModelPlan | None:
+        """Which offline models the run scored with; None for a run of an earlier KitePilot."""
+        own = read_plan(self.folder / "models") if self.folder else None
+        return own or (read_plan(self.archive) if self.archive else None)
 
     def run(self, home: Path) -> Run:
         return Run(self.run_id, home / "runs" / self.run_id, self.config())

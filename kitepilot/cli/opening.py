@@ -21,7 +21,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.audit.acts import CONFIGURED, LOGGED_IN
-from kitepilot.cli import instrument_facts, risk_book
+from kitepilot.cli import instrument_facts, model_choice, risk_book
 from kitepilot.cli import processes as table
 from kitepilot.cli.carrying import resolved
 from kitepilot.cli.code import write_code
@@ -101,7 +101,11 @@ def start_stores(run: Run, supervisor: Supervisor) -> EventLog:
 
 
 def prepare_stores(run: Run) -> EventLog:
-    """Bring the schemas up to date, write the run's row, note where this run begins on each topic."""
+    """Bring the schemas up to date, write the run's row, choose its models, note where its topics begin.
+
+    Raises:
+        ConfigError, ModelError: the run has no offline model it may follow.
+    """
     from infra.clickhouse.migrate import migrate as migrate_clickhouse
     from infra.eventlog import open_log
     from infra.postgres.embedded import database_url
@@ -110,6 +114,7 @@ def prepare_stores(run: Run) -> EventLog:
     migrate(database_url(run))
     migrate_clickhouse(run)
     record_run(run)
+    model_choice.choose(run)
     log = open_log(run)
     log.create_topics(TOPICS)
     trim_ticks(log, run.home)

@@ -18,7 +18,6 @@ from kitepilot.cli import processes as table
 from kitepilot.cli.background import refuse_second, require_clean
 from kitepilot.cli.guard import DiskFullError, Guard, no_guard, require_room
 from kitepilot.cli.opening import Exchange
-from kitepilot.cli.seeding import ensure_models
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.cli.venue import SandboxVenue
 from kitepilot.cli.watch import Bar, Follower, StalledError, command, speaker, stderr_console
@@ -66,7 +65,6 @@ def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any
     supervisor = Supervisor(home)
     refuse_second(supervisor)
     require_clean(config, home)
-    ensure_models(config, home, say)
     opening.ensure_api_secret()
     run = opening.create_run(config, home)
     opening.forget_old_runs(home)

@@ -59,8 +59,9 @@ class PastDay:
         from infra.session_archive import read_card, sessions_folder
 
         noted = read_card(self.known.archive).offline_model if self.known.archive else ""
-        folders = [sessions_folder(self.home) / "models", self.home / "models"]
-        return market_of(self.run, self.config, folders, noted)
+        own = self.home / "runs" / self.known.run_id / "models"
+        folders = [sessions_folder(self.home) / "models", own, self.home / "models"]
+        return market_of(self.run, self.config, folders, noted, self.known.model_plan())
 
     def day(self) -> Day:
         """The day as a venue needs it."""

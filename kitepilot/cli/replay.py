@@ -179,7 +179,12 @@ def _pipeline(known: KnownRun, run: RecordedRun) -> Any:
     from infra.session_archive import read_card, sessions_folder
 
     noted = read_card(known.archive).offline_model if known.archive else ""
-    return market_of(run, known.config(), [sessions_folder(home()) / "models", home() / "models"], noted)
+    folders = [
+        sessions_folder(home()) / "models",
+        home() / "runs" / known.run_id / "models",
+        home() / "models",
+    ]
+    return market_of(run, known.config(), folders, noted, known.model_plan())
 
 
 def _account(known: KnownRun, run: RecordedRun, where: str) -> dict[str, Any]:

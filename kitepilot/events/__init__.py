@@ -40,6 +40,7 @@ from kitepilot.events.session import ForeignFilled as ForeignFilled
 from kitepilot.events.session import ForeignOrderUpdated as ForeignOrderUpdated
 from kitepilot.events.session import FundsMarked as FundsMarked
 from kitepilot.events.session import Marked as Marked
+from kitepilot.events.session import ModelActivated as ModelActivated
 from kitepilot.events.session import ModelJudged as ModelJudged
 from kitepilot.events.session import OrderUpdated as OrderUpdated
 from kitepilot.events.session import ProfileActivated as ProfileActivated
@@ -73,6 +74,7 @@ SessionEvent = (
     | FundsMarked
     | BandsMarked
     | ClockMeasured
+    | ModelActivated
     | ModelJudged
     | DriftFound
 )

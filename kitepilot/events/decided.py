@@ -36,6 +36,7 @@ class Verdict(Event, frozen=True, kw_only=True, tag="verdict"):
     state: TradingState
     checks: tuple[Check, ...]
     profile_version: int = 0  # of the risk profile whose limits were compared
+    models: tuple[str, ...] = ()  # the signal's: whose scores the wish rests on
 
 
 class StateChanged(Event, frozen=True, kw_only=True, tag="state_changed"):
@@ -91,6 +92,7 @@ class ApprovedIntent(Event, frozen=True, kw_only=True, tag="approved_intent"):
     signal_emitted_at: int  # machine clock of the triggering session message
     protection_bps: int = 0  # order_type MARKET: how far from the last price it may trade
     attempt: int = 0  # exits: orders sent before this one since the last exit fill
+    models: tuple[str, ...] = ()  # the signal's: whose scores the wish rests on
 
 
 class OrderJournaled(Event, frozen=True, kw_only=True, tag="order_journaled"):

@@ -54,6 +54,7 @@ class SignalRaised(Event, frozen=True, kw_only=True, tag="signal_raised"):
     scores: dict[str, float]  # model id -> score
     received_at: int  # machine clock (ns) when the record that completed the bar arrived
     rests_on: tuple[str, ...] = ()  # names in `scores` without which there would be no wish
+    models: tuple[str, ...] = ()  # ids of the models behind those scores, on this instrument
 
 
 class OrderUpdated(Event, frozen=True, kw_only=True, tag="order_updated"):
@@ -207,6 +208,14 @@ class ClockMeasured(Event, frozen=True, kw_only=True, tag="clock_measured"):
     run_id: str
     skew_ms: int
     against: str  # ntp | broker | sandbox
+
+
+class ModelActivated(Event, frozen=True, kw_only=True, tag="model_activated"):
+    """The market flow follows another offline model from its next 1 m close on; `reason` is the owner's."""
+
+    model: str
+    previous: str
+    reason: str = ""
 
 
 class ModelJudged(Event, frozen=True, kw_only=True, tag="model_judged"):

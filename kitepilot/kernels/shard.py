@@ -28,7 +28,7 @@ from kitepilot.kernels.minutes import MINUTES, MinuteShard
 from kitepilot.kernels.snapshot_error import SnapshotError
 from kitepilot.kernels.state import State, pack, unpack
 from kitepilot.kernels.ticks import absorb, token_table
-from kitepilot.market.ticks import RECORD_BYTES, RECORD_DTYPE, SEGMENT_INDICES, read_own_record
+from kitepilot.market.ticks import KIND_MODEL, RECORD_BYTES, RECORD_DTYPE, SEGMENT_INDICES, read_own_record
 
 __all__ = [
     "FEATURE_DOCS",
@@ -36,6 +36,7 @@ __all__ = [
     "SECOND_NAMES",
     "BarClose",
     "FeedRecord",
+    "ModelRecord",
     "Rejected",
     "Shard",
     "ShardSpec",
@@ -158,7 +159,16 @@ class FeedRecord:
     text: str
 
 
-Output = BarClose | Rejected | FeedRecord
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """The owner's word to follow another model; `model_id` is the first word of the text, the rest is why."""
+
+    model_id: str
+    reason: str
+    received_at: int
+
+
+Output = BarClose | Rejected | FeedRecord | ModelRecord
 
 
 @dataclass
@@ -284,7 +294,7 @@ class Shard:
             outputs.extend(self._refused.drain())
             self._on_clock(why, record, outputs)
         elif why == at.FEED_RECORD:
-            outputs.append(_feed(record))
+            outputs.append(_own(record))
         else:
             self._refused.records.append((why, record))
             if len(self._refused.records) >= at.MAX_PENDING:
@@ -358,12 +368,15 @@ def _bar_close(
     )
 
 
-def _feed(record: bytes) -> Output:
+def _own(record: bytes) -> Output:
     if len(record) != RECORD_BYTES:
         raise ValueError(f"a tick record has {RECORD_BYTES} bytes, this has {len(record)}")
     try:
-        _, event_at, received_at, text = read_own_record(record)
+        kind, event_at, received_at, text = read_own_record(record)
     except ValueError as err:
-        return _rejected(at.BAD_OWN_RECORD, [record], f"feed record: {err}")
+        return _rejected(at.BAD_OWN_RECORD, [record], f"own record: {err}")
+    if kind == KIND_MODEL:
+        model_id, _, reason = text.partition(" ")
+        return ModelRecord(model_id, reason, received_at)
     state = text.replace(":", " ").split(" ", 1)[0] if text else ""
     return FeedRecord(state, event_at, received_at, text)

@@ -24,12 +24,22 @@ from kitepilot.events import (
     FeaturesComputed,
     FeedChanged,
     Marked,
+    ModelActivated,
     ModelJudged,
     SignalRaised,
 )
-from kitepilot.kernels.shard import FEATURE_NAMES, BarClose, FeedRecord, Rejected, Shard, ShardSpec
+from kitepilot.kernels.shard import (
+    FEATURE_NAMES,
+    BarClose,
+    FeedRecord,
+    ModelRecord,
+    Rejected,
+    Shard,
+    ShardSpec,
+)
 from kitepilot.market.ticks import SEGMENT_INDICES, records
-from kitepilot.models.port import Floats, OnlineModel, Scorer
+from kitepilot.models.panel import Panel
+from kitepilot.models.port import Floats, OnlineModel
 from kitepilot.models.score_stream import Scored, ScoreStream, Settings
 from kitepilot.orders.intents import signal_id
 from kitepilot.strategies.port import MarketView, Strategy, Wish
@@ -39,7 +49,7 @@ Out = tuple[str, AnyEvent]
 
 MINUTE_S = 60
 SEGMENT_MASK = 0xFF
-VERSION = 5
+VERSION = 6
 LESSON_ROWS = 8  # labelled rows learned at a 1 s close: 19 us each, 300 of them within the minute
 MAX_DETAIL = 500
 _SUFFIX = {SESSION.name: "", BARS.name: ".bars", FEATURES.name: ".features", DEAD_LETTER.name: ".dead"}
@@ -55,7 +65,8 @@ class MarketPipeline:
     Per 1 s close: bars of that second, `Marked`, signals of 1 s strategies. Per 1 m close: bars, labels that
     matured, scores in one batch, `FeaturesComputed`, signals. The online model learns matured labels at the
     1 s closes that follow, a few rows at each, so that no signal waits for it. A strategy that raises is
-    switched off for the rest of the day and leaves a dead letter; the day goes on.
+    switched off for the rest of the day and leaves a dead letter, as does a shadow or canary model; the day
+    goes on. Shadows are scored with the others and kept from strategies and signals.
     """
 
     def __init__(
@@ -63,7 +74,7 @@ class MarketPipeline:
         spec: ShardSpec,
         tradingsymbols: Sequence[str],
         strategies: Mapping[str, Strategy],
-        offline: Scorer | None,
+        panel: Panel,
         online: OnlineModel | None,
         *,
         source: str = "market-0",
@@ -76,7 +87,8 @@ class MarketPipeline:
         self._strategies = dict(strategies)
         self._source = source
         self._shard = Shard(spec)
-        self._scoring = ScoreStream(offline, online, scoring or Settings())
+        panel.watch(spec.tokens)
+        self._scoring = ScoreStream(panel, online, scoring or Settings())
         self._seq: Counter[str] = Counter()
         self._tally: Counter[str] = Counter()
         self._failed: list[str] = []
@@ -97,6 +109,8 @@ class MarketPipeline:
                 self._on_close(out, found, offset)
             elif isinstance(found, Rejected):
                 self._dead(out, found, offset)
+            elif isinstance(found, ModelRecord):
+                self._activate(out, found, offset)
             else:
                 self._on_feed(out, found)
         return out
@@ -164,6 +178,16 @@ class MarketPipeline:
         head = self._head(SESSION.name, found.event_at)
         out.append((SESSION.name, FeedChanged(**head, state=found.state, detail=found.text)))
 
+    def _activate(self, out: list[Out], found: ModelRecord, offset: int) -> None:
+        """Follow another model from the next 1 m close on; a word that cannot be followed leaves a letter."""
+        previous = self._scoring.live
+        if why_not := self._scoring.activate(found.model_id):
+            self._dead(out, Rejected("model_not_activated", b"", 1, why_not), offset)
+            return
+        head = self._head(SESSION.name, self._at)
+        said = ModelActivated(**head, model=found.model_id, previous=previous, reason=found.reason)
+        out.append((SESSION.name, said))
+
     def _on_close(self, out: list[Out], close: BarClose, offset: int) -> None:
         self._at = close.close_at + self._spec.grace_ns
         if close.rows.size:
@@ -174,6 +198,9 @@ class MarketPipeline:
             scores = found.scores
             out.append((FEATURES.name, self._features(close, found)))
             self._judge(out, found)
+            for model_id, trouble in found.failed:
+                detail = f"model {model_id} is off for the day: {trouble}"
+                self._dead(out, Rejected("model_failed", b"", 1, detail), offset)
         else:
             out.append((SESSION.name, self._marked(close)))
             self._scoring.learn(LESSON_ROWS)
@@ -223,7 +250,7 @@ class MarketPipeline:
             names=list(FEATURE_NAMES),
             tokens=self._token_list,
             values=close.features.astype("<f8", copy=False).tobytes(),
-            scores={model: values.tolist() for model, values in found.scores.items()},
+            scores={model: values.tolist() for model, values in (found.scores | found.beside).items()},
             weights=found.weights,
         )
 
@@ -278,8 +305,14 @@ class MarketPipeline:
             features=dict(zip(view.names, view.features[row].tolist(), strict=True)),
             scores={model: float(values[row]) for model, values in view.scores.items()},
             received_at=received_at,
-            rests_on=getattr(self._strategies[name], "rests_on", ()),
+            rests_on=(rests_on := getattr(self._strategies[name], "rests_on", ())),
+            models=self._models_behind(rests_on, view, row),
         )
+
+    def _models_behind(self, rests_on: Sequence[str], view: MarketView, row: int) -> tuple[str, ...]:
+        """Ids of the models behind the scores that `rests_on` names, of those that had one on this row."""
+        named = dict.fromkeys(model for name in rests_on for model in self._scoring.behind(name, row))
+        return tuple(each for each in named if each in view.scores and np.isfinite(view.scores[each][row]))
 
     def _dead(self, out: list[Out], found: Rejected, offset: int) -> None:
         self._tally["dead_letters"] += found.count

@@ -5,7 +5,8 @@ ns UTC, big-endian) followed by Kite's 184-byte full packet as it came off the w
 packets (32 bytes, token & 0xFF == 9) are zero-padded to 184. A record with token 0 is ours: time and
 control travel in the tick partition so that they have a place in the order.
 
-Layout of our own records after the receive time: u32 token = 0, u32 kind (1 clock, 2 feed state),
+Layout of our own records after the receive time: u32 token = 0, u32 kind (1 clock, 2 feed state,
+3 a model to follow),
 u64 event_at (session time, ns UTC), u16 text length, text (UTF-8, at most 166 bytes).
 """
 
@@ -20,6 +21,7 @@ RECORD_BYTES = 192
 PACKET_BYTES = 184
 KIND_CLOCK = 1
 KIND_FEED = 2
+KIND_MODEL = 3
 SEGMENT_INDICES = 9
 
 _LEVEL = [("quantity", ">u4"), ("price", ">u4"), ("orders", ">u2"), ("_pad", ">u2")]
@@ -56,7 +58,7 @@ MAX_TEXT_BYTES = RECORD_BYTES - _OWN.size
 
 
 def own_record(kind: int, event_at: int, received_at: int, text: str = "") -> bytes:
-    """A clock or feed-state record (192 bytes). `event_at` is session time, ns UTC.
+    """A clock, feed-state or model record (192 bytes). `event_at` is session time, ns UTC.
 
     Raises:
         ValueError: the text is longer than `MAX_TEXT_BYTES` in UTF-8.

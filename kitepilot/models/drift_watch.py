@@ -51,6 +51,10 @@ class DriftWatch:
     def __init__(self, on_error: Act, on_features: Act, watched: Watched | None) -> None:
         self._on_error, self._on_features = on_error, on_features
         self._errors: dict[str, ErrorDrift] = {}
+        self.follow(watched)
+
+    def follow(self, watched: Watched | None) -> None:
+        """Another offline model is followed: its features are looked at from now on, from nothing."""
         self._model = watched.model if watched else ""
         self._single = watched.single if watched else False
         self._features = FeatureDrift(watched.reference, watched.names) if watched else FeatureDrift({}, ())

@@ -43,6 +43,11 @@ class Fitness:
         self._told = state
         return state, why
 
+    def follow(self, stale: str) -> None:
+        """Another model stands behind the score: its own labels will judge it, the verdict stands so far."""
+        self._stale = stale
+        self._closes.clear()
+
     def _count(self, scores: Floats, y: Booleans) -> None:
         rows = np.isfinite(scores)
         if rows.any():

@@ -19,6 +19,7 @@ from kitepilot.events import (
     ForeignOrderUpdated,
     FundsMarked,
     Marked,
+    ModelActivated,
     ModelJudged,
     OrderUpdated,
     ProfileActivated,
@@ -99,7 +100,8 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
 
 
 def _learn(
-    state: DeskState, event: FundsMarked | BandsMarked | ClockMeasured | ModelJudged | DriftFound
+    state: DeskState,
+    event: FundsMarked | BandsMarked | ClockMeasured | ModelJudged | DriftFound | ModelActivated,
 ) -> list[records.Decided]:
     """What entries are judged by besides market and orders. A model's verdict leaves a line."""
     match event:
@@ -112,6 +114,9 @@ def _learn(
         case ModelJudged():
             facts.apply_judgement(state, event)
             return [records.note(state, f"model {event.model} is {event.state}: {event.detail}")]
+        case ModelActivated():
+            why = f": {event.reason}" if event.reason else ""
+            return [records.note(state, f"model {event.model} is followed in place of {event.previous}{why}")]
         case DriftFound():
             return [_drift(state, event)]
     return []
@@ -134,7 +139,9 @@ def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided
             return [*foreign.apply_fill_of(state, event), *_pause(state, paused_until)]
         case Reconciled():
             return _reconciliation(state, event)
-        case FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged() | DriftFound():
+        case (
+            FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged() | DriftFound() | ModelActivated()
+        ):
             return _learn(state, event)
     return []
 

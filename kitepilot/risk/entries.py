@@ -36,6 +36,7 @@ def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records
                 limit_price_paise=proposal.limit_price_paise,
                 denial=denial,
                 checks=checks,
+                models=signal.models,
             )
         ]
     draft = records.Draft(
@@ -54,6 +55,7 @@ def consider(state: DeskState, signal: SignalRaised, side: Side) -> list[records
         leave_at=now + signal.horizon_s * NS_PER_S,
         stop_bps=signal.stop_bps,
         take_profit_bps=signal.take_profit_bps,
+        models=signal.models,
     )
     facts.remember_signal(state, signal.signal_id)
     return records.approve(state, draft, checks)

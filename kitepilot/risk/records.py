@@ -56,6 +56,7 @@ class Draft:
     leave_at: int = 0
     stop_bps: int = 0
     take_profit_bps: int = 0
+    models: tuple[str, ...] = ()
 
 
 def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[Decided]:
@@ -103,6 +104,7 @@ def approve(state: DeskState, draft: Draft, checks: tuple[Check, ...]) -> list[D
         state=state.trading,
         checks=checks,
         profile_version=state.profile.version,
+        models=draft.models,
     )
     return [verdict, _permission(state, draft, verdict)]
 
@@ -120,6 +122,7 @@ def deny(  # one refusal as it is written down
     limit_price_paise: int,
     denial: str,
     checks: tuple[Check, ...],
+    models: tuple[str, ...],
 ) -> Verdict:
     """The record of a refused entry."""
     return Verdict(
@@ -142,6 +145,7 @@ def deny(  # one refusal as it is written down
         state=state.trading,
         checks=checks,
         profile_version=state.profile.version,
+        models=models,
     )
 
 
@@ -221,6 +225,7 @@ def _permission(state: DeskState, draft: Draft, verdict: Verdict) -> ApprovedInt
         signal_emitted_at=draft.signal_emitted_at,
         protection_bps=draft.protection_bps,
         attempt=draft.attempt,
+        models=draft.models,
     )
 
 

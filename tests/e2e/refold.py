@@ -110,6 +110,8 @@ def the_day_again(run: Run, folder: Path, log: Mapping[str, object]) -> Run:
     (again.folder / "config.yaml").write_text(configuration.dump(config))
     (again.folder / "start_offsets.json").write_text(json.dumps({topic.name: 0 for topic in TOPICS}))
     shutil.copy(run.folder / "parameters.json", again.folder)
+    if (run.folder / "models").exists():
+        shutil.copytree(run.folder / "models", again.folder / "models")
     if run.models_folder.exists() and not again.models_folder.exists():
         shutil.copytree(run.models_folder, again.models_folder)
     return again

@@ -43,6 +43,7 @@ from kitepilot.market.ticks import RECORD_BYTES
 from kitepilot.models.card import FeatureReference
 from kitepilot.models.drift_watch import Watched
 from kitepilot.models.loading import make_online
+from kitepilot.models.panel import Panel
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import LogRecord
 from kitepilot.strategies.plugins import make_strategies
@@ -90,11 +91,10 @@ def pipeline(
         market.shard_spec(parameters(), grace_ms=1_500),
         [one.tradingsymbol for one in parameters().instruments],
         strategies | (extra or {}),
-        Optimist(),
+        Panel(Optimist(), stale={"optimist-1": stale} if stale else {}),
         make_online("river_logistic", ONLINE_FEATURES),
         scoring=Settings(
-            stale=stale,
-            watched=watched,
+            watched={"optimist-1": watched} if watched else {},
             on_feature_drift="reduce",
             online_columns=ONLINE_COLUMNS,
         ),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kitepilot.models.blend import FLOOR, OFFLINE_WEIGHT, BlendWeight
 from kitepilot.models.matured_scores import ScoreQueue
+from kitepilot.models.panel import Panel
 from kitepilot.models.port import Booleans, Floats
 from kitepilot.models.score_stream import ScoreStream, Settings
 
@@ -139,7 +140,7 @@ def test_the_scores_of_a_close_know_nothing_of_the_closes_after_it(seed: int) ->
     other = [*minutes[:20], *((rng.random((ROWS, 2)), rng.integers(1, 99, ROWS)) for _ in range(10))]
     runs = []
     for history in (minutes, other):
-        scoring = ScoreStream(Feature(0), Unlearning(1), Settings())
+        scoring = ScoreStream(Panel(Feature(0)), Unlearning(1), Settings())
         runs.append([scoring.on_minute(n * MINUTE, x, last) for n, (x, last) in enumerate(history)])
     for one, same in zip(runs[0][:20], runs[1][:20], strict=True):
         assert one.weights == same.weights

@@ -44,7 +44,7 @@ def test_it_says_why_it_cannot_train(tmp_path: Path) -> None:
 
 
 def test_a_flow_without_its_model_says_what_to_do(tmp_path: Path) -> None:
-    from flows.market import read_offline
+    from flows.run_models import read_offline
 
     run = Run("paper-20261120-0001", tmp_path / "runs" / "paper-20261120-0001", Config())
     with pytest.raises(ModelError, match="run `kitepilot seed`"):

@@ -23,7 +23,7 @@ from kitepilot.models.card import FoldRecord, ModelCard, identity
 from kitepilot.models.gates import LeakWord, ScoredSession
 from kitepilot.models.loading import write_card
 from kitepilot.models.port import ModelError
-from kitepilot.models.stages import Move, Stage
+from kitepilot.models.stages import Move, Stage, Standing, moved
 
 pytestmark = pytest.mark.stack
 CONFIG = Config()
@@ -157,10 +157,10 @@ def test_of_two_promotions_at_once_one_wins(engine: sa.Engine, tmp_path: Path) -
     both_looked = threading.Barrier(2)
     errors: list[ModelError] = []
 
-    def go(name: str, seen: model_book.Standing) -> None:
+    def go(name: str, seen: Standing) -> None:
         try:
             with engine.begin() as db:
-                steps = model_book.stages.moved(seen, name, Stage.LIVE, Move.OVERRIDDEN)
+                steps = moved(seen, name, Stage.LIVE, Move.OVERRIDDEN)
                 both_looked.wait(30)
                 model_registry.append(db, model_book.changes_of(steps, "now", {}))
         except ModelError as err:

@@ -28,6 +28,7 @@ from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market import calendar
 from kitepilot.market.pipeline import MarketPipeline
 from kitepilot.market.ticks import RECORD_DTYPE
+from kitepilot.models.panel import Panel
 from kitepilot.strategies.plugins import make_strategies
 from kitepilot.topics import BARS, DEAD_LETTER, DECISIONS, FEATURES, INTENTS, ORDERS, SESSION, TICKS
 from research.backtest import Day, announced, pipeline_market, trade
@@ -94,7 +95,7 @@ def pipeline() -> MarketPipeline:
         grace_ns=1_500_000_000,
     )
     strategies = make_strategies(list(EAGER), EAGER, FEATURE_NAMES)
-    return MarketPipeline(spec, [one.tradingsymbol for one in terms], strategies, None, None)
+    return MarketPipeline(spec, [one.tradingsymbol for one in terms], strategies, Panel(), None)
 
 
 def day() -> Day:
