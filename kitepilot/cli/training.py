@@ -188,6 +188,7 @@ def show(run: Run) -> None:
         "ece",
         "trades",
         "net bps",
+        "late",
         box=SIMPLE,
         padding=(0, 1),
         pad_edge=False,
@@ -197,7 +198,8 @@ def show(run: Run) -> None:
     whole = result.out_of_sample
     table.add_row("all", "", f"{whole.get('rows', 0):,.0f}", *_figures(whole))
     console.print(table)
-    console.print("skill: Brier score against that of always saying the base rate; net bps: of one trade")
+    console.print("skill: Brier score against that of always saying the base rate; net bps: of one trade;")
+    console.print("late: of the same trades decided a minute later")
     low, high = whole.get("net_bps_low"), whole.get("net_bps_high")
     if low is not None and high is not None:
         console.print(f"net bps of a trade: {low:+.1f} to {high:+.1f} (95 %, whole sessions drawn again)")
@@ -231,7 +233,8 @@ def _figures(found: dict[str, float]) -> list[str]:
     skill = "-"
     if found.get("brier_base"):
         skill = f"{1.0 - found['brier'] / found['brier_base']:+.1%}"
-    return [word("auc", ".3f"), skill, word("ece", ".4f"), word("trades", ",.0f"), word("net_bps", "+.1f")]
+    shares = [word("auc", ".3f"), skill, word("ece", ".4f")]
+    return [*shares, word("trades", ",.0f"), word("net_bps", "+.1f"), word("net_bps_late", "+.1f")]
 
 
 def _dates(days: tuple[str, ...]) -> str:

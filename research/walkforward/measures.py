@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kitepilot.models.training import auc
+from research.bars import MINUTE_NS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -94,7 +95,12 @@ def acting(rows: Scored, threshold: float) -> Flags:
 
 
 def paid(rows: Scored, acts: Flags) -> dict[str, float]:
-    """trades, and where there is one: net_bps (mean after costs), net_bps_sum, hit_rate of the trades."""
+    """trades, and where there is one: net_bps (mean after costs), net_bps_sum, hit_rate of the trades, and
+    net_bps_late, the mean of the same trades decided a minute later (those that have such a row).
+
+    A profit that is gone a minute later lay in the very price it was decided on: a close at the bid that the
+    next trade at the ask undoes. Nobody gets that price.
+    """
     found: dict[str, float] = {"trades": float(acts.sum())}
     if acts.any():
         net = rows.outcome_bps[acts]
@@ -103,7 +109,21 @@ def paid(rows: Scored, acts: Flags) -> dict[str, float]:
             "net_bps_sum": float(net.sum()),
             "hit_rate": float(rows.y[acts].mean()),
         }
+        late = a_minute_later(rows)[acts]
+        late = late[np.isfinite(late)]
+        if late.size:
+            found["net_bps_late"] = float(late.mean())
     return rounded(found)
+
+
+def a_minute_later(rows: Scored) -> Floats:
+    """float64[r]: the outcome of the same token's row one minute on, NaN where there is none."""
+    order = np.lexsort((rows.decided_at, rows.token))
+    token, at = rows.token[order], rows.decided_at[order]
+    found = np.full(len(order), np.nan)
+    follows = np.flatnonzero((token[1:] == token[:-1]) & (at[1:] - at[:-1] == MINUTE_NS))
+    found[order[follows]] = rows.outcome_bps[order[follows + 1]]
+    return found
 
 
 def net_interval(rows: Scored, acts: Flags, seed: int) -> dict[str, float]:

@@ -89,6 +89,7 @@ def _line(row: tuple[str, str, int, dict[str, float], str]) -> dict[str, float |
         "best 2 % true": told("hit_rate_best_2pc", 3),
         "trades": told("trades", 0),
         "net bps each": told("net_bps", 1),
+        "a minute later": told("net_bps_late", 1),
     }
 
 

@@ -234,6 +234,12 @@ def _warnings(
     low, high = measures.get("net_bps_low"), measures.get("net_bps_high")
     if low is not None and high is not None and low <= 0.0 <= high:
         told.append(f"net bps of a trade lie between {low:.1f} and {high:.1f} (95 %): not told from nothing")
+    late = measures.get("net_bps_late")
+    if late is not None and late <= 0.0 < measures["net_bps"]:
+        told.append(
+            f"the same trades decided a minute later earn {late:.1f} bps each: the profit lies in the close "
+            "they were decided on, a price that nobody gets"
+        )
     if not measures.get("trades"):
         told.append("no fold traded out of sample: nothing it learned paid for its costs")
     return tuple(told)

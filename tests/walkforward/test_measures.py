@@ -12,6 +12,7 @@ from kitepilot.models.port import ModelError
 from research.walkforward.decision import MIN_ACTIONS, choose_threshold, fit_calibration
 from research.walkforward.measures import (
     Scored,
+    a_minute_later,
     acting,
     calibration_error,
     measured,
@@ -130,6 +131,30 @@ def test_the_interval_draws_whole_sessions() -> None:
     assert by_session["net_bps_low"] < -3.0
     assert by_session["net_bps_high"] > 3.0
     assert net_interval(rows_of(score[:8], y[:8]), np.arange(8) < 3, 7) == {}
+
+
+@given(seed=st.integers(0, 1_000), count=st.integers(0, 60))
+def test_a_minute_later_is_the_same_tokens_next_row_and_no_other(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    whole = rows_of(np.full(count, 0.5), np.ones(count), rng.normal(size=count))
+    rows = whole.take(np.flatnonzero(rng.random(count) < 0.8))
+    outcomes = {
+        (token, at): net for token, at, net in zip(rows.token, rows.decided_at, rows.outcome_bps, strict=True)
+    }
+    expected = [
+        outcomes.get((token, at + MINUTE), np.nan)
+        for token, at in zip(rows.token, rows.decided_at, strict=True)
+    ]
+    np.testing.assert_array_equal(a_minute_later(rows), expected)
+
+
+def test_a_profit_that_lies_in_the_close_itself_is_gone_a_minute_later() -> None:
+    """Prices that bounce: every buy at the low close earns, every one a minute after it loses."""
+    net = np.repeat(np.tile([9.0, -11.0], 100), 4)
+    rows = rows_of(np.repeat(np.tile([0.9, 0.1], 100), 4), net > 0, net)
+    found = paid(rows, rows.score > 0.5)
+    assert found["net_bps"] == 9.0
+    assert found["net_bps_late"] == -11.0
 
 
 def test_measures_that_cannot_be_taken_are_absent() -> None:
