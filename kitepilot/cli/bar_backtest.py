@@ -21,6 +21,7 @@ from kitepilot.config import Config, ConfigError
 
 if TYPE_CHECKING:
     from research.bar_engine.plan import BarPlan
+    from research.bars import BarSource
     from research.fills.model import FillModel
     from research.outcome import Outcome
 
@@ -53,11 +54,9 @@ def run(config: Config, home: Path, asked: Asked, console: Console) -> Outcome:
         ConfigError: an option that cannot be. PluginError, DatasetError, FillModelError, NothingToTradeError.
     """
     from research.bar_engine.backtest import backtest
-    from research.datasets.stored import open_bars
 
     config = chosen(config, asked)
-    symbols = [each.strip() for each in asked.symbols.split(",") if each.strip()] or None
-    source = open_bars(home, asked.data, symbols, _date("--from", asked.first), _date("--to", asked.last))
+    source = opened(home, asked)
     plan = planned(config, home, asked)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     jobs = asked.jobs or min(os.cpu_count() or 1, len(source.sessions))
@@ -70,6 +69,14 @@ def run(config: Config, home: Path, asked: Asked, console: Console) -> Outcome:
             jobs=jobs,
             progress=lambda day: shown.update(task, advance=1, description=f"{day}"),
         )
+
+
+def opened(home: Path, asked: Asked) -> BarSource:
+    """The sessions and symbols that were asked for. Raises `DatasetError`, and `ConfigError` for a date."""
+    from research.datasets.stored import open_bars
+
+    symbols = [each.strip() for each in asked.symbols.split(",") if each.strip()] or None
+    return open_bars(home, asked.data, symbols, _date("--from", asked.first), _date("--to", asked.last))
 
 
 def chosen(config: Config, asked: Asked) -> Config:

@@ -27,6 +27,7 @@ from kitepilot.cli import (
     sandbox,
     slippage,
     strategies,
+    sweep,
     train,
 )
 from kitepilot.cli.options import (
@@ -315,6 +316,7 @@ audit.add_to(app)
 datasets.add_to(app)
 train.add_to(app)
 leaks.add_to(app)
+sweep.add_to(app)
 
 
 @app.command("config")
