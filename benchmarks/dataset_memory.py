@@ -5,7 +5,7 @@
     python benchmarks/dataset_memory.py --full       300 instruments, 250 and 1,250 sessions: five years
 
 Each size runs in a process of its own. Peak memory of the larger over that of the smaller is what counts: it
-stays near 1 however many sessions there are, once a month is full.
+stays near 1 however many sessions there are.
 """
 
 from __future__ import annotations

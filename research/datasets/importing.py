@@ -128,9 +128,9 @@ def _make(plan: Plan, folder: Path, actions: Actions, tell: Tell) -> Manifest:
         tokens=tokens_of(symbols.names, {**symbols.tokens, **plan.tokens}, plan.same),
     )
     _note_files(plan, findings)
-    for number, month in enumerate(spool.months()):
+    for number, week in enumerate(spool.weeks()):
         tell("checking and writing", number, len(spool))
-        _take_month(making, month)
+        _take_week(making, week)
     for finding in making.changes.finish():
         findings.add(finding)
     for closing in (making.refused, making.quality, findings):
@@ -158,7 +158,7 @@ def _spool(files: Sequence[PlannedFile], spool: Spool, symbols: Symbols, tell: T
     return counts
 
 
-def _take_month(making: _Making, rows: RawRows) -> None:
+def _take_week(making: _Making, rows: RawRows) -> None:
     reason = judged(rows, rounding=making.plan.rounding)
     _keep_refused(making, rows, reason)
     days = np.where(rows.begins_at == UNREADABLE, 0, day_numbers(rows.begins_at))

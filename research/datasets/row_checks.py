@@ -1,4 +1,4 @@
-"""Rows of a month, as they were read -> which are bars, and why the others are not."""
+"""Rows of a week, as they were read -> which are bars, and why the others are not."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from bar_files import DAYS, Row, bar, generated_rows, imported, whole_day, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from research.datasets import sources, spool
 from research.datasets.manifest import DatasetError, Manifest
 from research.datasets.stored import open_bars
 
@@ -168,12 +169,20 @@ def test_when_nothing_is_usable_no_dataset_is_left_and_the_reasons_are_counted(t
     assert list((tmp_path / "datasets").iterdir()) == []
 
 
-def test_memory_of_the_rows_is_a_month_and_each_month_is_written_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_open", [1, 2, 400])
+def test_rows_of_many_weeks_in_any_order_become_sessions_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_open: int
+) -> None:
+    """By symbol, as vendors write them: each symbol begins the weeks anew."""
     days = (date(2021, 5, 10), date(2021, 6, 10), date(2021, 7, 12))
     path = write_parquet(tmp_path / "a.parquet", generated_rows(2, days))
-    manifest = imported(tmp_path, path)
-    assert [entry.rows for entry in manifest.sessions] == [750, 750, 750]
-    assert not (tmp_path / "datasets" / "d" / ".spool").exists()
+    whole = imported(tmp_path, path, name="whole")
+    monkeypatch.setattr(spool, "MOST_OPEN", most_open)
+    monkeypatch.setattr(sources, "ROWS_AT_ONCE", 500)
+    cut = imported(tmp_path, path, name="cut")
+    assert cut.sha256 == whole.sha256
+    assert [(entry.session, entry.rows) for entry in cut.sessions] == [(day, 750) for day in days]
+    assert not (tmp_path / "datasets" / "cut" / ".spool").exists()
 
 
 def test_prices_finer_than_a_paisa_are_taken_only_when_asked_for(tmp_path: Path) -> None:
