@@ -1,6 +1,6 @@
 """Labels over bars: what would have come of acting at a bar's close, and until when that was open.
 
-    examples_of(source, FixedHorizon(5, ChargedCost()), ("m_ret_5m", "vwap_dev")) -> Examples
+    examples_of_rows(features_of(source), FEATURE_NAMES, FixedHorizon(5, ChargedCost())) -> Examples
 
 `port` says what a label is; `fixed_horizon`, `triple_barrier` and `meta_label` are three; `cost` is what a
 round trip costs; `rows` turns labelled sessions into examples.
