@@ -229,7 +229,8 @@ class ModelJudged(Event, frozen=True, kw_only=True, tag="model_judged"):
 class DriftFound(Event, frozen=True, kw_only=True, tag="drift_found"):
     """A score errs more than it did, or a feature looks otherwise than in training. Told once per change.
 
-    detector: adwin (`observed` and `limit` are the mean error after and before) | psi (the index, its limit).
+    detector: adwin (`observed` and `limit` are the mean error after and before) | psi (the index, its limit)
+    | missing (the share of missing values, the most in any hour of training).
     act, as configured: tell | refuse_entries (of what rests on `scores`) | reduce; until the owner resumes.
     """
 

@@ -39,13 +39,15 @@ class FeatureReference(msgspec.Struct, frozen=True, kw_only=True):
 
     `shares` has one more element than `edges`: shares of the finite values below the first edge, in
     [edge i, edge i + 1), and from the last edge on; they sum to 1. `missing` is the share of NaN in all rows.
-    `limit`: the PSI from which an hour of the feature counts as shifted, see `models.reference`.
+    An hour of the feature counts as shifted above `limit`, a PSI, or above `missing_limit`, a share of rows
+    without a value, see `models.reference`.
     """
 
     edges: tuple[float, ...]
     shares: tuple[float, ...]
     missing: float
     limit: float = 0.25
+    missing_limit: float = 1.0
 
 
 class FoldRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from kitepilot.models.matured_scores import MaturedScores
 from kitepilot.models.port import Floats
 
 Act = Literal["tell", "refuse_entries", "reduce"]
-ADWIN, PSI = "adwin", "psi"
+ADWIN = "adwin"
 #: Features that must look otherwise at once before more than a word follows: one alone may be a feed's whim.
 SHARE_OF_FEATURES = 0.1
 LEAST_FEATURES = 2
@@ -79,7 +79,10 @@ class DriftWatch:
         many = max(LEAST_FEATURES, SHARE_OF_FEATURES * self._features.watched)
         act: Act = self._on_features if self._features.shifted >= many else "tell"
         rests = (self._model, BLEND)
-        return [Drift(self._model, PSI, each.psi, each.limit, act, each.feature, rests) for each in shifted]
+        return [
+            Drift(self._model, each.detector, each.observed, each.limit, act, each.feature, rests)
+            for each in shifted
+        ]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data."""

@@ -1,7 +1,8 @@
 """Do features still look as they did in training? One population stability index (PSI) each, in the stream.
 
-PSI = sum over bins of (share now - share then) * ln(share now / share then), the last bin being the share of
-missing values. Counts of quarter hours are kept, never rows: a window is the last four of them.
+PSI = sum over bins of (share now - share then) * ln(share now / share then), over the values that are there:
+many are missing by nature while windows fill after the open. More missing than in any hour of training is
+told as such. Counts of quarter hours are kept, never rows: a window is the last four of them.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ CLOSES = 15  # of a minute, per block; a judgement at the end of each
 BLOCKS = 4  # the window: the last hour
 LEAST_SHARE = 1e-3  # an empty bin counts as this, or one row in it would be worth an infinity
 CALMED = 0.5  # a feature that was told is told again only after it fell below this part of its limit
-MIN_ROWS = 200  # in a window, or it says nothing
+MIN_ROWS = 200  # values in a window, or it says nothing
+PSI, MISSING = "psi", "missing"
 
 
 class Shifted(NamedTuple):
-    """One feature that looks otherwise than in training."""
+    """One feature that looks otherwise than in training: detector psi, or missing (a share of the rows)."""
 
     feature: str
-    psi: float
+    detector: str
+    observed: float
     limit: float
 
 
@@ -41,10 +44,10 @@ class FeatureDrift:
         place = {name: number for number, name in enumerate(names)}
         self._names = tuple(reference)
         self._columns = np.array([place[name] for name in reference], dtype=np.int64)
-        self._limits = np.array([each.limit for each in reference.values()])
+        self._limits = np.array([(each.limit, each.missing_limit) for each in reference.values()])
         self._edges, self._then = _tables(list(reference.values()))
         self._blocks: list[Integers] = []
-        self._block = np.zeros_like(self._then, dtype=np.int64)
+        self._block = np.zeros((len(self._names), self._edges.shape[1] + 2), dtype=np.int64)
         self._closes = 0
         self._told: set[str] = set()
 
@@ -71,17 +74,19 @@ class FeatureDrift:
         return self._judge() if len(self._blocks) == BLOCKS else []
 
     def _judge(self) -> list[Shifted]:
-        window = np.sum(self._blocks, axis=0)
+        """A feature is told once, by whichever of the two is first beyond its limit."""
+        window: Integers = np.sum(self._blocks, axis=0)
         if int(window[0].sum()) < MIN_ROWS:
             return []
+        now = np.stack([stability(self._then, window), missing_share(window)], axis=1)
         found = []
-        for name, psi, limit in zip(
-            self._names, stability(self._then, window).tolist(), self._limits.tolist(), strict=True
-        ):
-            if psi > limit and name not in self._told:
+        for name, observed, limits in zip(self._names, now.tolist(), self._limits.tolist(), strict=True):
+            over = [seen > most for seen, most in zip(observed, limits, strict=True)]
+            if any(over) and name not in self._told:
                 self._told.add(name)
-                found.append(Shifted(name, psi, limit))
-            elif psi < CALMED * limit:
+                which = over.index(True)
+                found.append(Shifted(name, (PSI, MISSING)[which], observed[which], limits[which]))
+            elif all(seen < CALMED * most for seen, most in zip(observed, limits, strict=True)):
                 self._told.discard(name)
         return found
 
@@ -100,14 +105,20 @@ class FeatureDrift:
         self._told = set(saved["told"])
 
     def _table(self, raw: bytes) -> Integers:
-        return np.frombuffer(raw, "<i4").astype(np.int64).reshape(self._then.shape)
+        return np.frombuffer(raw, "<i4").astype(np.int64).reshape(self._block.shape)
 
 
 def stability(then: Floats, counts: Integers) -> Floats:
-    """Shares float64[F, B] and counts int64[F, B] -> PSI float64[F]."""
-    now = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    p, q = np.maximum(then, LEAST_SHARE), np.maximum(now, LEAST_SHARE)
-    return np.asarray(((q - p) * np.log(q / p)).sum(axis=1), dtype=np.float64)
+    """Shares float64[F, B] and counts int64[F, B + 1], missing last -> PSI float64[F]; 0 if too few."""
+    values = counts[:, :-1]
+    rows = values.sum(axis=1, keepdims=True)
+    p, q = np.maximum(then, LEAST_SHARE), np.maximum(values / np.maximum(rows, 1), LEAST_SHARE)
+    return np.where(rows[:, 0] < MIN_ROWS, 0.0, ((q - p) * np.log(q / p)).sum(axis=1))
+
+
+def missing_share(counts: Integers) -> Floats:
+    """int64[F, B + 1], missing last -> float64[F]."""
+    return np.asarray(counts[:, -1] / np.maximum(counts.sum(axis=1), 1), dtype=np.float64)
 
 
 def counted(x: Floats, edges: Floats) -> Integers:
@@ -119,12 +130,11 @@ def counted(x: Floats, edges: Floats) -> Integers:
 
 
 def _tables(references: list[FeatureReference]) -> tuple[Floats, Floats]:
-    """Edges float64[F, E] and shares float64[F, E + 2], missing values last."""
+    """Edges float64[F, E] and shares of the values, float64[F, E + 1]."""
     most = max((len(each.edges) for each in references), default=0)
     edges = np.full((len(references), most), np.inf)
-    shares = np.zeros((len(references), most + 2))
+    shares = np.zeros((len(references), most + 1))
     for row, each in enumerate(references):
         edges[row, : len(each.edges)] = each.edges
-        shares[row, : len(each.shares)] = np.array(each.shares) * (1.0 - each.missing)
-        shares[row, -1] = each.missing
+        shares[row, : len(each.shares)] = each.shares
     return edges, shares

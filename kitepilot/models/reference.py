@@ -13,13 +13,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from kitepilot.models.card import FeatureReference
-from kitepilot.models.feature_drift import BLOCKS, counted, stability
-from kitepilot.models.port import Floats
+from kitepilot.models.feature_drift import BLOCKS, counted, missing_share, stability
+from kitepilot.models.port import Floats, Integers
 
 BINS = 10
 BLOCKS_A_DAY = 25  # quarter hours of 375 minutes
 LEAST_LIMIT = 0.25
 MARGIN = 2.0
+MORE_MISSING = 0.1  # of the rows, above the most in any hour of training
 ENOUGH_DAYS = 8  # fewer have seen too little to know how bad an hour can be: the margin grows in proportion
 
 
@@ -36,20 +37,20 @@ def references_of(
     for column, each in enumerate(own):
         edges[column, : each.size] = each
     counts = counted(rows, edges)
-    shares = counts / len(rows)
-    limits = np.maximum(_worst_hour(shares, edges, days), LEAST_LIMIT)
-    found = {}
-    for column, name in enumerate(features):
-        missing = float(shares[column, -1])
-        if missing < 1.0:
-            bins = shares[column, : own[column].size + 1] / (1.0 - missing)
-            found[name] = FeatureReference(
-                edges=tuple(own[column].tolist()),
-                shares=tuple(bins.tolist()),
-                missing=missing,
-                limit=float(limits[column]),
-            )
-    return found
+    shares = counts[:, :-1] / np.maximum(counts[:, :-1].sum(axis=1, keepdims=True), 1)
+    worst, most_missing = _worst_hours(shares, edges, days)
+    missing = missing_share(counts)
+    return {
+        name: FeatureReference(
+            edges=tuple(own[column].tolist()),
+            shares=tuple(shares[column, : own[column].size + 1].tolist()),
+            missing=float(missing[column]),
+            limit=max(float(worst[column]), LEAST_LIMIT),
+            missing_limit=min(float(most_missing[column]) + MORE_MISSING, 1.0),
+        )
+        for column, name in enumerate(features)
+        if missing[column] < 1.0
+    }
 
 
 def _edges(seen: Floats) -> Floats:
@@ -59,12 +60,14 @@ def _edges(seen: Floats) -> Floats:
     return np.unique(np.quantile(seen, np.arange(1, BINS) / BINS, method="lower"))
 
 
-def _worst_hour(then: Floats, edges: Floats, days: Iterable[Floats]) -> Floats:
-    """The largest PSI of any hour of any day against all rows, float64[F], with its margin."""
-    worst, count = np.zeros(len(edges)), 0
+def _worst_hours(then: Floats, edges: Floats, days: Iterable[Floats]) -> tuple[Floats, Floats]:
+    """Of any hour of any day: the largest PSI against all rows, with its margin, and the most missing."""
+    worst, most_missing, count = np.zeros(len(edges)), np.zeros(len(edges)), 0
     for day in days:
         count += 1
         blocks = [counted(each, edges) for each in np.array_split(day, BLOCKS_A_DAY)]
         for end in range(BLOCKS, BLOCKS_A_DAY + 1):
-            worst = np.maximum(worst, stability(then, np.sum(blocks[end - BLOCKS : end], axis=0)))
-    return worst * MARGIN * max(1.0, ENOUGH_DAYS / max(count, 1))
+            hour: Integers = np.sum(blocks[end - BLOCKS : end], axis=0)
+            worst = np.maximum(worst, stability(then, hour))
+            most_missing = np.maximum(most_missing, missing_share(hour))
+    return worst * MARGIN * max(1.0, ENOUGH_DAYS / max(count, 1)), most_missing
