@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from research.slippage.observed import Observations
 
 RUNS = 60  # the newest that are read
+LEAST = 40
 AIM = 0.2
 
 app = typer.Typer(no_args_is_help=True, help="What own fills paid against the prices they were decided at.")
@@ -47,6 +48,9 @@ class Read:
 def fit(
     last: Annotated[int, typer.Option("--last", help="How many of the newest runs are read.")] = RUNS,
     mode: Annotated[str, typer.Option("--mode", help="Only runs of that mode: live or paper.")] = "",
+    least: Annotated[
+        int, typer.Option("--least", min=4, help="How many orders it takes to fit anything.")
+    ] = LEAST,
     dry: Annotated[bool, typer.Option("--dry-run", help="Show the fit and keep the present one.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,16 +63,14 @@ def fit(
     [dim]kitepilot slippage fit
     kitepilot slippage fit --mode live --last 20 --json[/dim]
     """
-    from kitepilot.cli.bar_backtest import fill_model
     from kitepilot.cli.watch import speaker, stderr_console
-    from research.fills.model import FillModelError
     from research.slippage.fit import TooFewFillsError
     from research.slippage.fit import fit as fitted_to
     from research.slippage.fitted import keep
 
-    with clear_errors(TooFewFillsError, FillModelError):
+    with clear_errors(TooFewFillsError):
         read = own_orders(home(), last, mode, speaker(stderr_console()))
-        fitted = fitted_to(read.found, fill_model(home(), "default"))
+        fitted = fitted_to(read.found, least=least)
         path = None if dry else keep(fitted, home() / "slippage")
     if as_json:
         print(json.dumps(as_plain(fitted, read, path)))

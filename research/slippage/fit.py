@@ -30,16 +30,16 @@ class TooFewFillsError(ValueError):
     """Not enough own fills to say anything; says how many there are and how many it takes."""
 
 
-def fit(found: Observations, base: FillModel | None = None, seed: int = 0) -> Fitted:
+def fit(found: Observations, least: int = LEAST_ORDERS, seed: int = 0) -> Fitted:
     """Fit on all orders; the error is that of a fit on the oldest part, measured on the newest.
 
     Raises:
-        TooFewFillsError: fewer than `LEAST_ORDERS` orders.
+        TooFewFillsError: fewer than `least` orders (at least four).
     """
-    if len(found) < LEAST_ORDERS:
+    if len(found) < max(least, 4):
         raise TooFewFillsError(
             f"{len(found)} orders of our own with a known minute ({found.skipped} without): it takes "
-            f"{LEAST_ORDERS} to fit slippage"
+            f"{max(least, 4)} to fit slippage"
         )
     spread, impact = _solve(found)
     drawn = _bootstrap(found, seed)
@@ -51,8 +51,6 @@ def fit(found: Observations, base: FillModel | None = None, seed: int = 0) -> Fi
     model = FillModel(
         half_spread_bps=round(spread, 4),
         impact_bps=round(impact, 4),
-        participation_bps=(base or FillModel()).participation_bps,
-        queue_bps=(base or FillModel()).queue_bps,
         source=f"{len(found)} own orders, {days[0]} to {days[-1]}",
     )
     realised = float(np.mean(np.abs(unseen.slippage_bps)))
