@@ -1,6 +1,6 @@
 """Bars a second of the exact bar engine, against reading the same bars and asking the strategy alone.
 
-Usage: `python benchmarks/bar_engine.py [--quick]`. Generated bars of 127 instruments; EMA 10/20 cross, 10 shares.
+Usage: `python benchmarks/bar_engine.py [--quick]`. Generated bars: 127 instruments, EMA 10/20, 10 shares.
 """
 
 from __future__ import annotations
