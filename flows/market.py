@@ -22,7 +22,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.connectors import LogSink, LogSource, to_sink
 from flows.connectors.sink import Out
-from flows.online_state import ONLINE_COLUMNS, keep_online, read_online
+from flows.online_state import keep_online, read_online
 from flows.run import run_flow
 from flows.run_models import RunModels, models_of
 from kitepilot.config import Config
@@ -30,6 +30,7 @@ from kitepilot.events import DecisionParameters
 from kitepilot.kernels.compile import compile_all
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market.pipeline import MarketPipeline
+from kitepilot.models.online_features import ONLINE_COLUMNS
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run

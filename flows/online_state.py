@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kitepilot.config import LATEST, Config
-from kitepilot.kernels.shard import FEATURE_NAMES, SECOND_NAMES
 from kitepilot.models import carried
 from kitepilot.models.loading import make_online
+from kitepilot.models.online_features import ONLINE_FEATURES
 from kitepilot.models.port import ModelError, OnlineModel
 from kitepilot.run import Run
-
-#: What the online model sees: the second features, which are warm five minutes into the day.
-ONLINE_FEATURES = SECOND_NAMES
-ONLINE_COLUMNS = tuple(FEATURE_NAMES.index(name) for name in ONLINE_FEATURES)
 
 
 def read_online(config: Config, folders: Sequence[Path]) -> OnlineModel:

@@ -23,7 +23,7 @@ def resolved(config: Config, home: Path) -> Config:
 
 
 def _newest(config: Config, home: Path) -> str:
-    from flows.online_state import ONLINE_FEATURES
+    from kitepilot.models.online_features import ONLINE_FEATURES
 
     folder = home / "models" / carried.FOLDER
     files = sorted(folder.glob(f"*.{carried.SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)

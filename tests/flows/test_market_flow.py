@@ -21,7 +21,6 @@ from msgspec.structs import replace
 
 from flows import market
 from flows.connectors import LogSink
-from flows.online_state import ONLINE_COLUMNS, ONLINE_FEATURES
 from infra.eventlog.sqlite_log import SqliteLog
 from kitepilot.events import (
     AnyEvent,
@@ -43,6 +42,7 @@ from kitepilot.market.ticks import RECORD_BYTES
 from kitepilot.models.card import FeatureReference
 from kitepilot.models.drift_watch import Watched
 from kitepilot.models.loading import make_online
+from kitepilot.models.online_features import ONLINE_COLUMNS, ONLINE_FEATURES
 from kitepilot.models.panel import Panel
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import LogRecord

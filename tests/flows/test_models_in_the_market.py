@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from market_tape import parameters, tape
 
 from flows import market
-from flows.online_state import ONLINE_COLUMNS, ONLINE_FEATURES
 from kitepilot.events import DeadLetter, FeaturesComputed, ModelActivated, SignalRaised
 from kitepilot.kernels.shard import FEATURE_NAMES
 from kitepilot.market.pipeline import MarketPipeline, Out
 from kitepilot.market.ticks import KIND_MODEL, own_record
 from kitepilot.models.loading import make_online
+from kitepilot.models.online_features import ONLINE_COLUMNS, ONLINE_FEATURES
 from kitepilot.models.panel import Panel, canary_rows
 from kitepilot.models.score_stream import Settings
 from kitepilot.strategies.plugins import make_strategies

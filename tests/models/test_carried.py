@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.online_state import ONLINE_FEATURES as FEATURES
 from flows.online_state import keep_online, read_online
 from kitepilot import config as configuration
 from kitepilot.cli.carrying import resolved
 from kitepilot.config import Config, ConfigError
 from kitepilot.models import carried
 from kitepilot.models.loading import make_online
+from kitepilot.models.online_features import ONLINE_FEATURES as FEATURES
 from kitepilot.models.port import ModelError, OnlineModel
 from kitepilot.run import Run
 
