@@ -171,6 +171,20 @@ def show_history(console: Console, found: Sequence[StageChange]) -> None:
     console.print(table)
 
 
+def show_comparison(console: Console, found: dict[str, Any]) -> None:
+    """One line per day and model, then over all days."""
+    table = Table(
+        "session", "model", "rows", "AUC", "Brier", "base rate's", "hits of best 2 %", box=SIMPLE_HEAD
+    )
+    table.add_column("trades", justify="right")
+    table.add_column("net bps", justify="right")
+    for each in (*found["sessions"], {"session": "all", "models": found["all"]}):
+        for name, said in each["models"].items():
+            keys = ("auc", "brier", "base_brier", "hit_rate_best_2pc", "trades", "net_bps")
+            table.add_row(each["session"], name, f"{said['rows']:,}", *(_text(said[key]) for key in keys))
+    console.print(table)
+
+
 def line(each: StageChange) -> dict[str, Any]:
     """One line of the history as plain data."""
     here = each.from_stage.value if each.from_stage else ""

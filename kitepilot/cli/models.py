@@ -22,7 +22,7 @@ app = typer.Typer(
     help="""Offline models: candidate -> shadow -> canary -> live -> retired, each step through its gates.
 
     A shadow scores live without trading, a canary trades a share, one model is live. A day takes its models
-    when it opens.
+    when it opens; a rollback also acts in a run that is up.
 
     [dim]kitepilot models import var/training/3f9c2a71 --leak-report leaks.json
     kitepilot models gates lightgbm-1b2c3d4e
@@ -184,21 +184,49 @@ def promote(
 
 @app.command()
 def rollback(why: WhyOption = "", config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """The model that was live before is live again, from the next day that opens.
+    """The model that was live before is live again, at once: a run that is up follows it too.
 
     [dim]kitepilot models rollback --why "losing since noon"[/dim]
     """
-    from kitepilot.cli import model_book, model_words
+    from kitepilot.cli import model_activation, model_book, model_words
 
     with clear_errors():
         chosen = chosen_config(config)
         changes = model_book.acted(
             home(), chosen, lambda db: model_book.roll_back(db, why.strip() or "rolled back by the owner")
         )
+        taken = model_activation.tell(home(), changes[-1].model_id, why.strip())
     if as_json:
-        print(json.dumps({"live": changes[-1].model_id, "retired": changes[0].model_id}))
+        print(json.dumps({"live": changes[-1].model_id, "retired": changes[0].model_id, "run": taken}))
     else:
-        Console().print(model_words.told(changes), highlight=False, soft_wrap=True)
+        Console().print(f"{model_words.told(changes)}\n{taken}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    live: Annotated[str, typer.Argument(metavar="MODEL", help="One model, e.g. the live one.")],
+    shadow: Annotated[str, typer.Argument(metavar="OTHER", help="Another that scored the same days.")],
+    sessions: Annotated[
+        list[str] | None, typer.Option("--session", help="A day; all that are kept without. Repeat it.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Score from which a would-be trade buys.")] = 0.58,
+    as_json: JsonOption = False,
+) -> None:
+    """Two models on the very same rows of recorded days: AUC, Brier, hit rate, would-be trades after costs.
+
+    A would-be trade buys at the close and sells one horizon later at the last prices: no spread, no refusals.
+    It says who knows more, not what a day would have earned.
+
+    [dim]kitepilot models compare lightgbm-1b2c3d4e lightgbm-5f6a7b8c --session 2026-11-20[/dim]
+    """
+    from kitepilot.cli import model_days, model_words
+
+    with clear_errors():
+        found = model_days.compare(home(), [live, shadow], sessions or [], threshold)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        model_words.show_comparison(Console(), found)
 
 
 @app.command()

@@ -20,6 +20,8 @@ from kitepilot.cli import reconcile, report, sealing
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.cli.tape import Tape
 from kitepilot.cli.venue import Venue
+from kitepilot.config import ConfigError
+from kitepilot.models.port import ModelError
 from kitepilot.money import rupees
 from kitepilot.orders.permission import permitted
 from kitepilot.orders.positions import FLAT, Position, apply_fill
@@ -196,6 +198,7 @@ def conclude(
     tape = DayTape.read(run, log, run.parameters())
     _add_buried_by_archive(run, tape.dead_letters)
     proof = reconcile.prove(run, log, venue, tape.open_after_cutoff)
+    proof.differences += reconcile.uncited(run, tape.intents.values(), tape.signals)
     trips = tape.trips()
     counts = _counts(run)
     market = venue.market()
@@ -259,9 +262,20 @@ def conclude(
     result["reconciliation"] = proof.table()
     result["by_strategy"] = strategies
     result["session_archive"] = _keep(run, log)
+    result["models_judged"] = _judge_models(run, log)
     (run.folder / "result.json").write_text(json.dumps(result, indent=1))
     reconcile.record_result(run, result)
     return result
+
+
+def _judge_models(run: Run, log: EventLog) -> list[str] | str:
+    """How the day's offline models scored, for their gates; where it cannot be kept, why. The day stands."""
+    from kitepilot.cli.model_days import keep_evidence
+
+    try:
+        return keep_evidence(run, log)
+    except (ConfigError, ModelError, LogError) as err:
+        return f"not kept: {err}"
 
 
 def _keep(run: Run, log: EventLog) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -20,7 +21,7 @@ from kitepilot.cli import books
 from kitepilot.cli.books import Book, Fill, Totals
 from kitepilot.cli.tape import Tape
 from kitepilot.cli.venue import Venue, VenueBooks, VenueUnreadableError
-from kitepilot.events import Side
+from kitepilot.events import ApprovedIntent, Purpose, Side, SignalRaised
 from kitepilot.money import rupees
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
@@ -233,6 +234,18 @@ def _links(run: Run, proof: Proof, venue: Book | None, journal: Book) -> None:
             f"{unlinked} orders lack an intent, a run or its config; "
             f"{strangers} carry no tag of ours and were not adopted"
         )
+
+
+def uncited(run: Run, intents: Iterable[ApprovedIntent], signals: Iterable[SignalRaised]) -> list[str]:
+    """Entries that followed a score and cite no model, or one that neither the registry nor the run has."""
+    from kitepilot.cli.model_days import cited
+
+    following = {signal.signal_id for signal in signals if signal.rests_on}
+    entries = [each for each in intents if each.purpose is Purpose.ENTRY and each.signal_id in following]
+    found = [f"{each.intent_id} followed a score and cites no model" for each in entries if not each.models]
+    named = {model for each in entries for model in each.models} - {run.config.models.online}
+    unknown = named - cited(run.config, run.home, named) if named else set()
+    return found + [f"the registry does not have {model}, which orders cite" for model in sorted(unknown)]
 
 
 def _messages(run: Run, log: EventLog, proof: Proof) -> None:

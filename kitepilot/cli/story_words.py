@@ -160,6 +160,10 @@ def _show_reasons(console: Console, story: Story) -> None:
         ", ".join(f"{model} {score:.4f}" for model, score in signal.scores.items()) or "no model was asked"
     )
     console.print(f"[b]Scores[/b]    {scores}", highlight=False, soft_wrap=True)
+    if signal.rests_on:
+        said = ", ".join(signal.models) or "none is named"
+        where = "; `kitepilot models show ID` has the card of an offline one" if signal.models else ""
+        console.print(f"[b]Models[/b]    {said}{where}", highlight=False, soft_wrap=True)
     known = [(name, value) for name, value in signal.features.items() if value == value]  # noqa: PLR0124 NaN
     shown = ", ".join(f"{name} {value:.4g}" for name, value in known[:FEATURES_SHOWN])
     more = f" and {len(known) - FEATURES_SHOWN} more with --json" if len(known) > FEATURES_SHOWN else ""
