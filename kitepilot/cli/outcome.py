@@ -197,8 +197,7 @@ def conclude(
     """
     tape = DayTape.read(run, log, run.parameters())
     _add_buried_by_archive(run, tape.dead_letters)
-    proof = reconcile.prove(run, log, venue, tape.open_after_cutoff)
-    proof.differences += reconcile.uncited(run, tape.intents.values(), tape.signals)
+    proof = _proof(run, log, venue, tape)
     trips = tape.trips()
     counts = _counts(run)
     market = venue.market()
@@ -261,11 +260,17 @@ def conclude(
     report.write(run.folder / "report.html", result, tables, tape.curve.all())
     result["reconciliation"] = proof.table()
     result["by_strategy"] = strategies
-    result["session_archive"] = _keep(run, log)
-    result["models_judged"] = _judge_models(run, log)
+    result |= {"session_archive": _keep(run, log), "models_judged": _judge_models(run, log)}
     (run.folder / "result.json").write_text(json.dumps(result, indent=1))
     reconcile.record_result(run, result)
     return result
+
+
+def _proof(run: Run, log: EventLog, venue: Venue, tape: DayTape) -> reconcile.Proof:
+    """All books, and every order that followed a score cites its model."""
+    proof = reconcile.prove(run, log, venue, tape.open_after_cutoff)
+    proof.differences += reconcile.uncited(run, tape.intents.values(), tape.signals)
+    return proof
 
 
 def _judge_models(run: Run, log: EventLog) -> list[str] | str:

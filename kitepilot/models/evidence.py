@@ -26,7 +26,7 @@ def out_of_sample(card: ModelCard) -> OutOfSample | None:
         trades=int(whole.get("trades", 0)),
         net_bps=whole.get("net_bps", NAN),
         brier=whole.get("brier", NAN),
-        base_brier=base * (1.0 - base),
+        base_brier=whole.get("brier_base", base * (1.0 - base)),
         calibration_error=whole.get("ece", NAN),
     )
 

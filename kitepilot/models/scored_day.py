@@ -53,7 +53,7 @@ NOTHING = Measures(rows=0, auc=NAN, brier=NAN, base_brier=NAN, hit_rate_best_2pc
 
 
 def outcomes(minutes: Iterable[Minute]) -> Iterator[Outcome]:
-    """In order of their close. Where no close lies at the horizon's end (a gap, the evening) there is nothing."""
+    """In order of their close. Without a close at the horizon's end (a gap, the evening) nothing."""
     waiting: deque[Minute] = deque(maxlen=HORIZON_S // 60 + 1)
     for now in minutes:
         due = now.close_at - HORIZON_S * NS

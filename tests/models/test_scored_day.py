@@ -1,4 +1,4 @@
-"""Models held against what became of the day: only rows whose horizon has passed, and the same rows for all."""
+"""Models held against what became of the day: rows whose horizon has passed, the same for all."""
 
 from __future__ import annotations
 
