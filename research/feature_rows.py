@@ -30,21 +30,26 @@ def features_of(
 ) -> Iterator[tuple[SessionBars, Floats]]:
     """Each session's bars with float64[m, n, F] over `FEATURE_NAMES`; one session in memory at a time.
 
-    `sessions` chooses some of the source's, in their order. A row without a bar is NaN throughout.
+    `sessions` chooses some of the source's, in their order. A row without a bar is NaN throughout. The rows
+    are a view: one feature of all instruments is contiguous.
     """
     since_open = SECOND_NAMES.index("minutes_since_open")
     for day in source.sessions if sessions is None else sessions:
         bars = source.read(day)
-        rows = np.full((*bars.present.shape, FEATURES), np.nan)
-        open_at, _ = session_span(bars)
-        minutes = (bars.close_at - open_at) / MINUTE_NS
-        rows[:, :, since_open] = np.where(bars.present, minutes[:, None], np.nan)
-        rows[:, :, SECONDS:] = minute_features(bars)
-        yield bars, rows
+        minutes, instruments = bars.present.shape
+        columns = np.empty((minutes, FEATURES, instruments))
+        columns[:, :SECONDS] = np.nan
+        elapsed = (bars.close_at - session_span(bars)[0]) / MINUTE_NS
+        columns[:, since_open] = np.where(bars.present, elapsed[:, None], np.nan)
+        minute_features(bars, columns)
+        yield bars, columns.transpose(0, 2, 1)
 
 
-def minute_features(bars: SessionBars) -> Floats:
-    """The minute features of one session, float64[m, n, F'] over `MINUTE_NAMES`: a view, made in one pass."""
+def minute_features(bars: SessionBars, into: Floats | None = None) -> Floats:
+    """The minute features of one session, float64[m, n, F'] over `MINUTE_NAMES`: a view, made in one pass.
+
+    `into`: see `MinuteShard.on_minutes`.
+    """
     n = len(bars.symbols)
     open_at, close_at = session_span(bars)
     shard = MinuteShard(n)
@@ -55,7 +60,7 @@ def minute_features(bars: SessionBars) -> Floats:
         bars.previous_close_paise,
     )
     return shard.on_minutes(
-        bars.close_at, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.present
+        bars.close_at, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.present, None, into
     )
 
 

@@ -18,6 +18,7 @@ from kitepilot.cli import (
     afterwards,
     audit,
     datasets,
+    features,
     leaks,
     models,
     morning,
@@ -314,6 +315,7 @@ replay.add_to(app)
 afterwards.add_to(app)
 audit.add_to(app)
 datasets.add_to(app)
+features.add_to(app)
 train.add_to(app)
 leaks.add_to(app)
 sweep.add_to(app)

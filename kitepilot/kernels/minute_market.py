@@ -81,24 +81,44 @@ def _of_tradable(state: Floats, value: Floats, out: Floats) -> None:
 
 
 @kernel
-def _below(values: Floats, value: float) -> tuple[int, int, int]:
-    """How many are below, not above, and known."""
-    below, upto, known = 0, 0, 0
-    for row in range(values.size):
-        below += 1 if values[row] < value else 0
-        upto += 1 if values[row] <= value else 0
-        known += 0 if np.isnan(values[row]) else 1
-    return below, upto, known
+def _count_upto(values: Floats, out: Floats) -> None:
+    """How many values are not above each one, itself included; four at a time, as vector instructions.
+
+    For a shard's few hundred instruments this beats sorting, and its cost does not depend on the market.
+    """
+    n = values.size
+    fours = n - n % 4
+    for row in range(n):
+        out[row] = 0.0
+    for other in range(0, fours, 4):
+        a, b, c, d = values[other], values[other + 1], values[other + 2], values[other + 3]
+        for row in range(n):
+            value = values[row]
+            first = (1.0 if a <= value else 0.0) + (1.0 if b <= value else 0.0)
+            second = (1.0 if c <= value else 0.0) + (1.0 if d <= value else 0.0)
+            out[row] += first + second
+    for other in range(fours, n):
+        for row in range(n):
+            out[row] += 1.0 if values[other] <= values[row] else 0.0
 
 
 @kernel
-def _rank(values: Floats, out: Floats) -> None:
-    """Ties share the middle of their places; a row alone is in the middle of all."""
+def _rank(values: Floats, ties: Floats, out: Floats) -> None:
+    """Ties share the middle of their places; a row alone is in the middle of all. `ties` is room for n."""
+    _count_upto(values, out)
+    known = 0.0
     for row in range(out.size):
-        below, upto, known = _below(values, values[row])
-        middle = 0.5 * float(below + upto - 1)
-        value = middle / float(known - 1) if known > 1 else 0.5
-        out[row] = NAN if np.isnan(values[row]) else value
+        ties[row] = 0.0
+    for row in range(out.size):  # rows with equal values, and no others, have equal counts
+        if out[row] > 0.0:
+            known += 1.0
+            ties[int(out[row]) - 1] += 1.0
+    for row in range(out.size):
+        if out[row] > 0.0:
+            place = out[row] - 0.5 * (ties[int(out[row]) - 1] + 1.0)
+            out[row] = place / (known - 1.0) if known > 1.0 else 0.5
+        else:
+            out[row] = NAN
 
 
 @kernel
@@ -191,13 +211,14 @@ def market_features(
     """out float64[14, n] in the order of `DOCS`; `returns` and `volume_ratio` are features of this minute."""
     ready, latest = now[at.N_READY], sums[back(step, 0)]
     ago_15, ago_60 = sums[back(step, 15)], sums[back(step, 60)]
-    _of_tradable(state, returns[4], scratch)
-    _rank(scratch, out[1])
-    _of_tradable(state, volume_ratio, scratch)
-    _rank(scratch, out[2])
-    _of_tradable(state, returns[2], scratch)
-    _rank(scratch, out[0])
-    deviation, breadth = _spread_of(scratch)
+    values, ties = scratch[0], scratch[1]
+    _of_tradable(state, returns[4], values)
+    _rank(values, ties, out[1])
+    _of_tradable(state, volume_ratio, values)
+    _rank(values, ties, out[2])
+    _of_tradable(state, returns[2], values)
+    _rank(values, ties, out[0])
+    deviation, breadth = _spread_of(values)
     _market_returns(ready, market, age, step, out[3:6])
     moved_15, moved = _window(market, M_SUM, step, 15), _window(market, M_SUM, step, 60)
     energy = _window(market, M_SQUARE, step, 60)

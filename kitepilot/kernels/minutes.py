@@ -143,12 +143,14 @@ def close_minutes(
     market: Floats,
     clock: Ints,
     scratch: Floats,
+    first: int,
     out: Floats,
 ) -> None:
-    """k minutes in order: bars int64[k, n] and flows float64[k, 4, n or 0] -> out float64[k, F, n].
+    """k minutes in order: bars int64[k, n] and flows float64[k, 4, n or 0] -> out float64[k, first + F, n].
 
-    Minutes that nobody closed are caught up with as minutes without a bar. Before the session's first bar
-    nothing is remembered of a minute, so it does not matter when the shard began to look.
+    The columns of out before `first` are left alone. Minutes that nobody closed are caught up with as minutes
+    without a bar. Before the session's first bar nothing is remembered of a minute: it does not matter when
+    the shard began to look.
     """
     for index in range(minutes.size):
         begun = clock[LAST_MINUTE] >= 0
@@ -167,9 +169,9 @@ def close_minutes(
                 state,
             )
             _take(minute, unknown, now, state, base, sums, market, clock)
-            _speak(now, state, base, sums, market, clock, scratch, out[index])
+            _speak(now, state, base, sums, market, clock, scratch, out[index, first:])
         if not begun and not _anyone(present[index]):
-            _silence(out[index])
+            _silence(out[index, first:])
             continue
         fill_minute(
             minutes[index],
@@ -183,7 +185,7 @@ def close_minutes(
             state,
         )
         _take(minutes[index], flows[index], now, state, base, sums, market, clock)
-        _speak(now, state, base, sums, market, clock, scratch, out[index])
+        _speak(now, state, base, sums, market, clock, scratch, out[index, first:])
 
 
 class MinuteShard:
@@ -194,7 +196,7 @@ class MinuteShard:
         self._absent = np.zeros(n, dtype=np.bool_)
         self._unknown = np.empty((FLOW, 0))
         self._now = np.zeros((at.NOW, n))
-        self._scratch = np.zeros(n)
+        self._scratch = np.zeros((2, n))
         self._state = MinuteState.empty(n)
 
     def begin_session(
@@ -227,13 +229,15 @@ class MinuteShard:
         volume: Ints,
         present: Flags,
         flow: Floats | None = None,
+        into: Floats | None = None,
     ) -> Floats:
         """Take k minutes in order of time; the features at each close, float64[k, n, F] by `MINUTE_NAMES`.
 
         `close_at` int64[k] is ns UTC; bars are int64[k, n] (paise, shares) and mean nothing where `present`
         bool[k, n] is False: there the features are NaN. `flow` float64[k, 4, n] has signed volume (shares),
         packets, mean spread (bps) and mean imbalance of each minute, NaN where unknown; None from bars alone.
-        The answer is a view whose columns of instruments are contiguous.
+        The answer is a view, one feature of all instruments contiguous; with `into` float64[k, G + F, n] it
+        is of the last F columns there, and the first G are left alone.
 
         Raises:
             ValueError: a minute that is not after the one before it.
@@ -244,7 +248,8 @@ class MinuteShard:
             raise ValueError("the minutes are not in order, or one of them was taken before")
         known = self._state
         unknown = np.empty((len(minutes), FLOW, 0))
-        out = np.empty((len(minutes), MINUTES, self.n))
+        out = np.empty((len(minutes), MINUTES, self.n)) if into is None else into
+        first = out.shape[1] - MINUTES
         close_minutes(
             minutes,
             _whole(opened),
@@ -263,9 +268,10 @@ class MinuteShard:
             known.market,
             known.clock,
             self._scratch,
+            first,
             out,
         )
-        return out.transpose(0, 2, 1)
+        return out[:, first:].transpose(0, 2, 1)
 
     def snapshot(self) -> bytes:
         """Everything the next minute depends on, as plain little-endian arrays (msgpack)."""
