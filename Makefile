@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway bench bench-quick faults storm sandbox-demo repin lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway bench bench-quick bench-research faults storm sandbox-demo repin lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,16 @@ format: bootstrap ## Format the tree and mend what can be mended
 
 bench: bootstrap ## All benchmarks, full length (some minutes)
 	@for b in kernels live_path order_path day_max log archive audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+
+bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader, backtesting, backtrader and vectorbt; memory (minutes; QUICK=1)
+	@$(BIN)/python benchmarks/research_peers.py $(if $(QUICK),--quick)
+	@$(BIN)/python benchmarks/research_memory.py $(if $(QUICK),--quick)
+
+.venv-bench/.made: benchmarks/research_requirements.txt
+	@echo "installing the peers into .venv-bench ..."
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r benchmarks/research_requirements.txt
+	@touch $@
 
 bench-quick: bootstrap ## The same benchmarks, short form
 	@for b in kernels live_path order_path day_max log archive audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
