@@ -18,7 +18,7 @@ from kitepilot.cli import model_book
 from kitepilot.config import Config
 from kitepilot.market import calendar
 from kitepilot.models.gates import Verdict
-from kitepilot.models.stages import Stage, StageChange, Standing
+from kitepilot.models.stages import Move, Stage, StageChange, Standing
 
 FEATURES_SHOWN = 12
 EFFECT = {
@@ -58,6 +58,7 @@ def show_rows(console: Console, found: list[dict[str, Any]]) -> None:
     table = Table(
         "model", "stage", "data", "AUC", "Brier", "net bps", "follows", "registered", box=SIMPLE_HEAD
     )
+    table.columns[0].no_wrap = True
     for each in found:
         numbers = [_text(each[name]) for name in ("auc", "brier", "net_bps")]
         span = f"{each['data_from']} .. {each['data_to']}"
@@ -206,7 +207,8 @@ def told(changes: Sequence[StageChange]) -> str:
     """What has changed, and from when it acts."""
     lines = []
     for each in changes:
-        effect = f": {EFFECT[each.to_stage]}" if each.to_stage in EFFECT else ""
+        later = each.to_stage in EFFECT and each.move is not Move.ROLLED_BACK  # that acts at once
+        effect = f": {EFFECT[each.to_stage]}" if later else ""
         lines.append(f"{each.model_id} is {each.to_stage.value} now, {each.move.value}{effect}")
     return "\n".join(lines)
 

@@ -99,6 +99,8 @@ class Verdict(NamedTuple):
     reason: str  # "" when it passed
 
 
+UNKNOWN = "unknown"
+UNMEASURED = "nobody has measured it: `kitepilot train` does, by a walk-forward"
 Found = tuple[bool, str, str, str]
 Gate = Callable[[Evidence, Bounds], Found]
 
@@ -217,6 +219,7 @@ def name_of(gate: Gate) -> str:
 
 def _verdict(gate: Gate, seen: Evidence, bounds: Bounds) -> Verdict:
     passed, observed, required, reason = gate(seen, bounds)
+    reason = UNMEASURED if observed == UNKNOWN else reason
     return Verdict(name_of(gate), passed, observed, required, "" if passed else reason)
 
 
@@ -238,8 +241,8 @@ def _sessions(seen: Evidence, role: str, need: int) -> Found:
 
 
 def _bps(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:.2f} bps"
+    return UNKNOWN if math.isnan(value) else f"{value:.2f} bps"
 
 
 def _number(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:.4f}"
+    return UNKNOWN if math.isnan(value) else f"{value:.4f}"
