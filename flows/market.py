@@ -34,7 +34,7 @@ from kitepilot.models.online_features import ONLINE_COLUMNS
 from kitepilot.models.score_stream import Settings
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run
-from kitepilot.strategies.plugins import make_strategies
+from kitepilot.strategies.plugins import make_strategies, make_strategy
 from kitepilot.topics import TICKS
 
 NAME = "market"
@@ -89,6 +89,9 @@ def with_models(
         make_strategies(strategies.enabled, strategies.parameters, FEATURE_NAMES, strategies.sources),
         held.panel,
         read_online(config, carried_in) if models.online else None,
+        remake=lambda name, text: make_strategy(
+            name, strategies.parameters.get(name, {}), FEATURE_NAMES, text
+        ),
         scoring=Settings(
             offline_weight=models.offline_weight,
             half_life_closes=models.half_life_min,

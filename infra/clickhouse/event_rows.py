@@ -281,6 +281,7 @@ _MAKERS: dict[type[e.Event], Callable[[Any], list[tuple[str, Rows]]]] = {
     e.BandsMarked: _rare(lambda event: str(len(event.tokens))),
     e.ClockMeasured: _rare(lambda event: str(event.skew_ms)),
     e.ModelActivated: _rare(lambda event: event.model),
+    e.StrategySwitched: _rare(lambda event: event.strategy),
     e.ModelJudged: _rare(lambda event: event.model),
     e.DriftFound: _rare(lambda event: event.feature or event.model),
     e.PostbackReceived: _rare(lambda event: event.status),

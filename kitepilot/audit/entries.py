@@ -38,6 +38,7 @@ AUDITED: frozenset[type[Event]] = frozenset(
         e.FeedChanged,
         e.ProfileActivated,
         e.ModelActivated,
+        e.StrategySwitched,
         e.ModelJudged,
         e.DriftFound,
         e.Verdict,

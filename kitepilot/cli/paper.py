@@ -18,6 +18,7 @@ from kitepilot.cli import processes as table
 from kitepilot.cli.background import refuse_second, require_clean
 from kitepilot.cli.guard import DiskFullError, Guard, no_guard, require_room
 from kitepilot.cli.opening import Exchange
+from kitepilot.cli.strategy_words import HotReload
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.cli.venue import SandboxVenue
 from kitepilot.cli.watch import Bar, Follower, StalledError, command, speaker, stderr_console
@@ -87,7 +88,7 @@ def _trade_day(run: Run, supervisor: Supervisor, console: Console, interrupt: In
     opening.announce(run, log, opening.plan(run, opening.auction_stocks(exchange)))
     opening.start_trading(run, supervisor)
     opening.await_subscribed(run, exchange)
-    day = Day(run, console, interrupt, Guard(run, supervisor))
+    day = Day(run, console, interrupt, Guard(run, supervisor), HotReload(run, speaker(console)))
     interrupted, traded_s = day.follow(log, exchange)
     supervisor.stop_processes(PRODUCERS)
     outcome.await_archive(run, {t.name: log.end_offset(t.name) for t in TOPICS}, ARCHIVE_WITHIN_S)
@@ -101,12 +102,18 @@ class Day:
     """One run while its processes are up: follow it to the close, or flatten it when asked."""
 
     def __init__(
-        self, run: Run, console: Console, interrupt: Interrupt, guard: Callable[[], None] = no_guard
+        self,
+        run: Run,
+        console: Console,
+        interrupt: Interrupt,
+        guard: Callable[[], None] = no_guard,
+        reload: Callable[[EventLog], None] = lambda _: None,
     ) -> None:
         self.run = run
         self.console = console
         self.interrupt = interrupt
         self._guard = guard
+        self._reload = reload
         self._commands = 0
 
     def follow(self, log: EventLog, exchange: Exchange) -> tuple[bool, float]:
@@ -130,6 +137,7 @@ class Day:
         while not self.interrupt.asked.is_set():
             try:
                 self._step(follower)
+                self._reload(log)
                 self._guard()
             except DiskFullError:
                 with contextlib.suppress(SupervisionError, StalledError, LogError, OSError):

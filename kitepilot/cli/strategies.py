@@ -89,6 +89,44 @@ def check(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
     raise typer.Exit(EXIT_BAD if found["problems"] else 0)
 
 
+@app.command()
+def reload(name: NameArgument) -> None:
+    """Go on with the text your file has now, in the run that is up. `kitepilot paper` does it by itself.
+
+    It takes over what the old text remembers if it can. A text that is no strategy is not taken.
+
+    [dim]kitepilot strategies reload my_idea[/dim]
+    """
+    from kitepilot.cli import strategy_words
+
+    with clear_errors():
+        Console().print(strategy_words.reload(home(), name), highlight=False, soft_wrap=True)
+
+
+@app.command("off")
+def switch_off(name: NameArgument) -> None:
+    """Ask a strategy no more in the run that is up. Its positions leave by their own plans.
+
+    [dim]kitepilot strategies off my_idea[/dim]
+    """
+    from kitepilot.cli import strategy_words
+
+    with clear_errors():
+        Console().print(strategy_words.switch(home(), name, "off"), highlight=False, soft_wrap=True)
+
+
+@app.command("on")
+def switch_on(name: NameArgument) -> None:
+    """Ask a strategy again that was switched off, or that raised.
+
+    [dim]kitepilot strategies on my_idea[/dim]
+    """
+    from kitepilot.cli import strategy_words
+
+    with clear_errors():
+        Console().print(strategy_words.switch(home(), name, "on"), highlight=False, soft_wrap=True)
+
+
 def write_new(home_folder: Path, name: str) -> Path:
     """Write the template. Raises `ConfigError`: the name is taken or is none."""
     from kitepilot.cli.own_strategies import path_of

@@ -47,6 +47,7 @@ from kitepilot.events.session import ProfileActivated as ProfileActivated
 from kitepilot.events.session import Reconciled as Reconciled
 from kitepilot.events.session import RunStarted as RunStarted
 from kitepilot.events.session import SignalRaised as SignalRaised
+from kitepilot.events.session import StrategySwitched as StrategySwitched
 from kitepilot.parameters import Carried as Carried
 from kitepilot.parameters import DecisionParameters as DecisionParameters
 from kitepilot.parameters import InstrumentTerms as InstrumentTerms
@@ -75,6 +76,7 @@ SessionEvent = (
     | BandsMarked
     | ClockMeasured
     | ModelActivated
+    | StrategySwitched
     | ModelJudged
     | DriftFound
 )

@@ -218,6 +218,18 @@ class ModelActivated(Event, frozen=True, kw_only=True, tag="model_activated"):
     reason: str = ""
 
 
+class StrategySwitched(Event, frozen=True, kw_only=True, tag="strategy_switched"):
+    """From its next close on a strategy is asked again (on), no more (off), or is another text (replaced).
+
+    `digest` is the text's, where there is one; `kept` whether the new text took over what the old remembered.
+    """
+
+    strategy: str
+    state: str  # on | off | replaced
+    digest: str = ""
+    kept: bool = False
+
+
 class ModelJudged(Event, frozen=True, kw_only=True, tag="model_judged"):
     """Whether a model's scores may open positions. state: fresh | stale | drifted."""
 

@@ -28,7 +28,14 @@ from kitepilot.kernels.minutes import MINUTES, MinuteShard
 from kitepilot.kernels.snapshot_error import SnapshotError
 from kitepilot.kernels.state import State, pack, unpack
 from kitepilot.kernels.ticks import absorb, token_table
-from kitepilot.market.ticks import KIND_MODEL, RECORD_BYTES, RECORD_DTYPE, SEGMENT_INDICES, read_own_record
+from kitepilot.market.ticks import (
+    KIND_MODEL,
+    KIND_STRATEGY,
+    RECORD_BYTES,
+    RECORD_DTYPE,
+    SEGMENT_INDICES,
+    read_own_record,
+)
 
 __all__ = [
     "FEATURE_DOCS",
@@ -41,6 +48,7 @@ __all__ = [
     "Shard",
     "ShardSpec",
     "SnapshotError",
+    "StrategyRecord",
 ]
 
 Ints = npt.NDArray[np.int64]
@@ -168,7 +176,15 @@ class ModelRecord:
     received_at: int
 
 
-Output = BarClose | Rejected | FeedRecord | ModelRecord
+@dataclass(frozen=True, slots=True)
+class StrategyRecord:
+    """The owner's word about a strategy, or a piece of one: see `kitepilot.strategies.arriving`."""
+
+    text: str
+    received_at: int
+
+
+Output = BarClose | Rejected | FeedRecord | ModelRecord | StrategyRecord
 
 
 @dataclass
@@ -378,5 +394,7 @@ def _own(record: bytes) -> Output:
     if kind == KIND_MODEL:
         model_id, _, reason = text.partition(" ")
         return ModelRecord(model_id, reason, received_at)
+    if kind == KIND_STRATEGY:
+        return StrategyRecord(text, received_at)
     state = text.replace(":", " ").split(" ", 1)[0] if text else ""
     return FeedRecord(state, event_at, received_at, text)

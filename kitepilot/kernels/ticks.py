@@ -78,7 +78,7 @@ from kitepilot.kernels.layout import (
     WATERMARK_NS,
     WORDS_PER_LEVEL,
 )
-from kitepilot.market.ticks import KIND_CLOCK, KIND_FEED, KIND_MODEL
+from kitepilot.market.ticks import KIND_CLOCK, KIND_FEED, KIND_STRATEGY
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
@@ -266,7 +266,7 @@ def absorb(
             counts[CLOCK_JUMP if why in (CLOCK_JUMP, CLOCK_LEAPT) else CLOCK_TICK] += 1
             if why != END:
                 return index, why
-        elif words[index, W_KIND] == KIND_FEED or words[index, W_KIND] == KIND_MODEL:
+        elif KIND_FEED <= words[index, W_KIND] <= KIND_STRATEGY:
             counts[FEED] += 1
             return index, FEED_RECORD
         else:

@@ -27,6 +27,7 @@ from kitepilot.events import (
     ModelActivated,
     ModelJudged,
     SignalRaised,
+    StrategySwitched,
 )
 from kitepilot.kernels.shard import (
     FEATURE_NAMES,
@@ -36,6 +37,7 @@ from kitepilot.kernels.shard import (
     Rejected,
     Shard,
     ShardSpec,
+    StrategyRecord,
 )
 from kitepilot.market.ticks import SEGMENT_INDICES, records
 from kitepilot.models.panel import Panel
@@ -43,13 +45,14 @@ from kitepilot.models.port import Floats, OnlineModel
 from kitepilot.models.score_stream import Scored, ScoreStream, Settings
 from kitepilot.orders.intents import signal_id
 from kitepilot.strategies.port import MarketView, Strategy, Wish
+from kitepilot.strategies.roster import Remake, Roster
 from kitepilot.topics import BARS, DEAD_LETTER, FEATURES, SESSION, TICKS
 
 Out = tuple[str, AnyEvent]
 
 MINUTE_S = 60
 SEGMENT_MASK = 0xFF
-VERSION = 6
+VERSION = 7
 LESSON_ROWS = 8  # labelled rows learned at a 1 s close: 19 us each, 300 of them within the minute
 MAX_DETAIL = 500
 _SUFFIX = {SESSION.name: "", BARS.name: ".bars", FEATURES.name: ".features", DEAD_LETTER.name: ".dead"}
@@ -79,19 +82,19 @@ class MarketPipeline:
         *,
         source: str = "market-0",
         scoring: Settings | None = None,
+        remake: Remake | None = None,
     ) -> None:
         self._spec = spec
         self._tradingsymbols = tuple(tradingsymbols)
         self._token_list: list[int] = spec.tokens.tolist()
         self._tradable = (spec.tokens & SEGMENT_MASK) != SEGMENT_INDICES
-        self._strategies = dict(strategies)
+        self._roster = Roster(strategies, remake)
         self._source = source
         self._shard = Shard(spec)
         panel.watch(spec.tokens)
         self._scoring = ScoreStream(panel, online, scoring or Settings())
         self._seq: Counter[str] = Counter()
         self._tally: Counter[str] = Counter()
-        self._failed: list[str] = []
         self._at = int(spec.open_at.min())
 
     def on_message(self, value: bytes, offset: int = -1) -> list[Out]:
@@ -111,6 +114,8 @@ class MarketPipeline:
                 self._dead(out, found, offset)
             elif isinstance(found, ModelRecord):
                 self._activate(out, found, offset)
+            elif isinstance(found, StrategyRecord):
+                self._on_word(out, found, offset)
             else:
                 self._on_feed(out, found)
         return out
@@ -139,8 +144,7 @@ class MarketPipeline:
                 "identity": self._identity(),
                 "shard": self._shard.snapshot(),
                 "scoring": self._scoring.snapshot(),
-                "strategies": {name: strategy.snapshot() for name, strategy in self._strategies.items()},
-                "failed": self._failed,
+                "strategies": self._roster.snapshot(),
                 "seq": dict(self._seq),
                 "tally": dict(self._tally),
                 "at": self._at,
@@ -161,16 +165,14 @@ class MarketPipeline:
             )
         self._shard = Shard.restore(self._spec, state["shard"])
         self._scoring.restore(state["scoring"])
-        for name, strategy in self._strategies.items():
-            strategy.restore(state["strategies"][name])
-        self._failed = state["failed"]
+        self._roster.restore(state["strategies"])
         self._seq = Counter(state["seq"])
         self._tally = Counter(state["tally"])
         self._at = state["at"]
 
     def _identity(self) -> list[Any]:
         tokens = self._token_list
-        return [len(tokens), sum(tokens), list(self._strategies), self._scoring.model_ids]
+        return [len(tokens), sum(tokens), self._roster.names, self._scoring.model_ids]
 
     # --- from the kernel's findings to events -------------------------------------------------------
 
@@ -187,6 +189,23 @@ class MarketPipeline:
         head = self._head(SESSION.name, self._at)
         said = ModelActivated(**head, model=found.model_id, previous=previous, reason=found.reason)
         out.append((SESSION.name, said))
+
+    def _on_word(self, out: list[Out], found: StrategyRecord, offset: int) -> None:
+        """The owner's word about a strategy; one that cannot be done leaves a letter, and nothing changes."""
+        try:
+            change = self._roster.hear(found.text)
+        except Exception as err:  # making a user's strategy may raise anything
+            self._dead(out, Rejected("strategy_not_switched", b"", 1, f"{type(err).__name__}: {err}"), offset)
+            return
+        if change is not None:
+            said = StrategySwitched(
+                **self._head(SESSION.name, self._at),
+                strategy=change.strategy,
+                state=change.state,
+                digest=change.digest,
+                kept=change.kept,
+            )
+            out.append((SESSION.name, said))
 
     def _on_close(self, out: list[Out], close: BarClose, offset: int) -> None:
         self._at = close.close_at + self._spec.grace_ns
@@ -269,14 +288,12 @@ class MarketPipeline:
         )
 
     def _ask(self, out: list[Out], view: MarketView, received_at: int, offset: int) -> None:
-        for name, strategy in self._strategies.items():
-            if strategy.interval_s != view.interval_s or name in self._failed:
-                continue
+        for name, strategy in self._roster.asked_at(view.interval_s):
             try:
                 wishes = strategy.on_close(view)
             except Exception as err:  # a user's code: whatever it raises must not stop the day
-                self._failed.append(name)
-                detail = f"strategy {name} is off for the day: {type(err).__name__}: {err}"
+                self._roster.switch_off(name)
+                detail = f"strategy {name} is off: {type(err).__name__}: {err}"
                 self._dead(out, Rejected("strategy_failed", b"", 1, detail), offset)
                 continue
             for wish in wishes:
@@ -305,7 +322,7 @@ class MarketPipeline:
             features=dict(zip(view.names, view.features[row].tolist(), strict=True)),
             scores={model: float(values[row]) for model, values in view.scores.items()},
             received_at=received_at,
-            rests_on=(rests_on := getattr(self._strategies[name], "rests_on", ())),
+            rests_on=(rests_on := getattr(self._roster[name], "rests_on", ())),
             models=self._models_behind(rests_on, view, row),
         )
 

@@ -6,7 +6,7 @@ packets (32 bytes, token & 0xFF == 9) are zero-padded to 184. A record with toke
 control travel in the tick partition so that they have a place in the order.
 
 Layout of our own records after the receive time: u32 token = 0, u32 kind (1 clock, 2 feed state,
-3 a model to follow),
+3 a model to follow, 4 a word about a strategy),
 u64 event_at (session time, ns UTC), u16 text length, text (UTF-8, at most 166 bytes).
 """
 
@@ -22,6 +22,7 @@ PACKET_BYTES = 184
 KIND_CLOCK = 1
 KIND_FEED = 2
 KIND_MODEL = 3
+KIND_STRATEGY = 4
 SEGMENT_INDICES = 9
 
 _LEVEL = [("quantity", ">u4"), ("price", ">u4"), ("orders", ">u2"), ("_pad", ">u2")]

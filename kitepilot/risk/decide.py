@@ -27,6 +27,7 @@ from kitepilot.events import (
     RunStarted,
     SessionEvent,
     SignalRaised,
+    StrategySwitched,
     TradingState,
 )
 from kitepilot.orders.order_machine import OrderEvent, hear
@@ -99,10 +100,7 @@ def _react(state: DeskState, event: SessionEvent) -> list[records.Decided]:
             return _hear_gateway(state, event)
 
 
-def _learn(
-    state: DeskState,
-    event: FundsMarked | BandsMarked | ClockMeasured | ModelJudged | DriftFound | ModelActivated,
-) -> list[records.Decided]:
+def _learn(state: DeskState, event: SessionEvent) -> list[records.Decided]:
     """What entries are judged by besides market and orders. A model's verdict leaves a line."""
     match event:
         case FundsMarked():
@@ -117,6 +115,9 @@ def _learn(
         case ModelActivated():
             why = f": {event.reason}" if event.reason else ""
             return [records.note(state, f"model {event.model} is followed in place of {event.previous}{why}")]
+        case StrategySwitched():
+            text = f" with text {event.digest}" if event.digest else ""
+            return [records.note(state, f"strategy {event.strategy} is {event.state}{text}")]
         case DriftFound():
             return [_drift(state, event)]
     return []
@@ -139,9 +140,7 @@ def _hear_gateway(state: DeskState, event: SessionEvent) -> list[records.Decided
             return [*foreign.apply_fill_of(state, event), *_pause(state, paused_until)]
         case Reconciled():
             return _reconciliation(state, event)
-        case (
-            FundsMarked() | BandsMarked() | ClockMeasured() | ModelJudged() | DriftFound() | ModelActivated()
-        ):
+        case _:
             return _learn(state, event)
     return []
 

@@ -283,7 +283,7 @@ def test_a_strategy_that_raises_is_off_for_the_day_and_the_others_trade_on() -> 
     out = played(TAPE, pipeline({"broken": Broken()}))
     failures = [letter for letter in only(out, DeadLetter) if letter.reason == "strategy_failed"]
     assert [letter.detail for letter in failures] == [
-        "strategy broken is off for the day: ZeroDivisionError: average of nothing"
+        "strategy broken is off: ZeroDivisionError: average of nothing"
     ]
     assert hashes(out)["session"] == hashes(whole())["session"]
 
