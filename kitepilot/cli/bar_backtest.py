@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -45,6 +45,7 @@ class Asked:
     capital_rupees: int = 1_000_000
     special: bool = False
     jobs: int = 0
+    compiled: bool = False
 
 
 def run(config: Config, home: Path, asked: Asked, console: Console) -> Outcome:
@@ -58,6 +59,7 @@ def run(config: Config, home: Path, asked: Asked, console: Console) -> Outcome:
     config = chosen(config, asked)
     source = opened(home, asked)
     plan = planned(config, home, asked)
+    engine = compiled_engine(plan) if asked.compiled else {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     jobs = asked.jobs or min(os.cpu_count() or 1, len(source.sessions))
     with Progress(*columns, console=console, transient=True) as shown:
@@ -68,7 +70,17 @@ def run(config: Config, home: Path, asked: Asked, console: Console) -> Outcome:
             name="+".join(config.strategies.enabled),
             jobs=jobs,
             progress=lambda day: shown.update(task, advance=1, description=f"{day}"),
+            **engine,
         )
+
+
+def compiled_engine(plan: BarPlan) -> dict[str, Any]:
+    """What makes `backtest` trade by the compiled desk. Raises `ConfigError` where that cannot be."""
+    from research.sweep.compiled_session import ENGINE, trade_compiled, unsuited
+
+    if why := unsuited(plan):
+        raise ConfigError(f"--compiled: {why}; without it the exact engine trades it")
+    return {"trade": trade_compiled, "engine": ENGINE}
 
 
 def opened(home: Path, asked: Asked) -> BarSource:
@@ -158,7 +170,8 @@ def show(console: Console, outcome: Outcome) -> None:
     metrics = measure(outcome)
     days = outcome.sessions
     title = f"{outcome.name} on {outcome.data}, {len(days)} sessions {days[0]} to {days[-1]}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    console.print(title, highlight=False, soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for what, figure, _ in headline(metrics):

@@ -32,6 +32,7 @@ ENGINE = "exact: strategies and risk fold as live, fills out of bars"
 AHEAD = 2  # sessions per process that are on their way at once: memory does not grow with the years
 Traded = SessionResult | str  # why a session was left out
 Progress = Callable[[date], None]
+Trader = Callable[[BarPlan, SessionBars], SessionResult]
 R = TypeVar("R")
 
 
@@ -52,28 +53,32 @@ def backtest(
     symbols: Sequence[str] = (),
     jobs: int = 1,
     progress: Progress = silent,
+    trade: Trader = trade_session,
+    engine: str = ENGINE,
 ) -> Outcome:
     """Trade `sessions` (all of the source without any) on `symbols` (all without any).
+
+    `trade` trades one of them, and `engine` is what it calls itself in the result.
 
     Raises:
         NothingToTradeError: not one session could be traded.
     """
     days = tuple(sessions) or tuple(source.sessions)
-    work = partial(_traded, plan, source, tuple(symbols))
-    gathered = _Gathered(source.name, name, plan)
+    work = partial(_traded, trade, plan, source, tuple(symbols))
+    gathered = _Gathered(source.name, name, plan, engine)
     for day, found in in_order(work, days, jobs):
         gathered.add(day, found)
         progress(day)
     return gathered.outcome()
 
 
-def _traded(plan: BarPlan, source: BarSource, symbols: tuple[str, ...], day: date) -> Traded:
+def _traded(trade: Trader, plan: BarPlan, source: BarSource, symbols: tuple[str, ...], day: date) -> Traded:
     try:
         bars = source.read(day)
         bars = only(bars, symbols or _tradable(bars))
         if not bars.bars:
             return f"{day}: no bars"
-        return trade_session(plan, bars)
+        return trade(plan, bars)
     except (CalendarError, LookupError, ValueError) as err:
         text = str(err)
         return text if str(day) in text else f"{day}: {text}"
@@ -138,6 +143,7 @@ class _Gathered:
     data: str
     name: str
     plan: BarPlan
+    engine: str
     traded: list[date] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     charges: list[dict[str, int]] = field(default_factory=list)
@@ -187,7 +193,7 @@ class _Gathered:
             parameters={name: dict(given) for name, given in self.plan.parameters.items()},
             data=self.data,
             sessions=tuple(self.traded),
-            engine=ENGINE,
+            engine=self.engine,
             capital_paise=self.plan.capital_paise,
             trades=tuple(self.trades),
             curve=_joined(self.curves),

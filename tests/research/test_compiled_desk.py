@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -10,13 +11,14 @@ from bar_days import DAY, bars_of, plan_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kitepilot.strategies.over_session import SIDES, SessionWishes
+from kitepilot.strategies.over_session import SIDES, SessionView, SessionWishes
 from kitepilot.strategies.port import MarketView, Wish
 from research.bar_engine.plan import BarPlan
 from research.bar_engine.session import trade_session
 from research.bars import SessionBars
 from research.fills.model import FillModel
 from research.sweep.compiled_desk import CompiledDesk, trades_of
+from research.sweep.compiled_session import trade_compiled, unsuited
 
 NEVER = (22_500, 10_000, 10_000)  # horizon_s, stop_bps, take_profit_bps: until the session ends
 COLUMNS = ("at", "gross_paise", "net_paise", "exposure_paise", "positions")
@@ -41,6 +43,14 @@ class Following:
 
     def restore(self, blob: bytes) -> None:
         del blob
+
+
+class Twin(Following):
+    """The same table, for a whole session at once."""
+
+    def over_session(self, view: SessionView) -> SessionWishes:
+        del view
+        return self._wishes
 
 
 def market(seed: int, minutes: int, instruments: int, opens: str) -> SessionBars:
@@ -102,6 +112,9 @@ def compare(bars: SessionBars, wishes: SessionWishes, plan: BarPlan) -> int:
     assert tally.denials == {str(code): count for code, count in exact.denials.items()}
     assert tally.signals == exact.signals
     assert tally.charges_paise == sum(exact.charges.values())
+    told = trade_compiled(replace(plan, make_strategies=lambda: {"scripted": Twin(wishes)}), bars)
+    assert told.charges == exact.charges and told.trades == exact.trades
+    assert len(told.complaints) == sum("could not be closed" in said for said in exact.complaints)
     return tally.trades
 
 
@@ -166,3 +179,13 @@ def test_the_compiled_desk_trades_what_the_exact_engine_trades(
     bars = market(seed, 70, instruments, opens)
     wishes = wishes_for(bars, seed, talkative, *ends)
     compare(bars, wishes, plan_of(partial(Following, wishes), fills, **risk))
+
+
+def test_what_the_compiled_desk_cannot_trade_it_leaves_to_the_exact_engine() -> None:
+    bars = market(3, 70, 4, "09:15")
+    wishes = wishes_for(bars, 3, 0.1, *NEVER)
+    plan = plan_of(partial(Following, wishes), FillModel())
+    assert "no twin" in unsuited(plan)
+    two = replace(plan, make_strategies=lambda: {"one": Twin(wishes), "two": Twin(wishes)})
+    assert "one strategy at a time" in unsuited(two)
+    assert unsuited(replace(plan, make_strategies=lambda: {"one": Twin(wishes)})) == ""
