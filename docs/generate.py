@@ -8,7 +8,9 @@ A test holds each page equal to what this would write.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from kitepilot.config import RiskSection
 from kitepilot.events import Sizing
@@ -17,9 +19,18 @@ from kitepilot.kernels.features import FEATURE_DOCS
 from kitepilot.risk import states
 from kitepilot.risk.checks import page as checks
 from kitepilot.risk.sizing import Entry, method_of
+from kitepilot.strategies import ma_cross, micro_momentum, rsi_reversion, score_follower, vwap_reversion
+from kitepilot.strategies.parameters import Parameter
 
 BEGIN, END = "<!-- made from the code by `make docs` -->\n", "<!-- end -->\n"
 DOCS = Path(__file__).parent
+STRATEGIES: dict[str, tuple[type[Any], dict[str, Parameter]]] = {
+    "ma_cross": (ma_cross.MaCross, ma_cross.PARAMETERS),
+    "rsi_reversion": (rsi_reversion.RsiReversion, rsi_reversion.PARAMETERS),
+    "vwap_reversion": (vwap_reversion.VwapReversion, vwap_reversion.PARAMETERS),
+    "micro_momentum": (micro_momentum.MicroMomentum, micro_momentum.PARAMETERS),
+    "score_follower": (score_follower.ScoreFollower, score_follower.PARAMETERS),
+}
 FOLDER = DOCS / "reference"
 LAKH = 10_000_000  # paise
 #: What `sizing` shows: the same three wishes for every method.
@@ -89,10 +100,32 @@ def features() -> str:
     return "\n".join(lines) + "\n"
 
 
+def strategies(text: str) -> str:
+    """What each built-in strategy reads and may be told, under its heading in the page."""
+    for name, (made, declared) in STRATEGIES.items():
+        heading, (before, after) = f"## {name}\n", (text.partition(f"## {name}\n")[::2])
+        text = before + heading + between_marks(partial(strategy, made, declared))(after)
+    return text
+
+
+def strategy(made: type[Any], declared: dict[str, Parameter]) -> str:
+    """One strategy, with its defaults."""
+    reads = ", ".join(f"`{name}`" for name in made.requires) or "no feature"
+    rests = ", ".join(f"`{name}`" for name in getattr(made, "rests_on", ())) or "none"
+    lines = [f"Called at each {made({}).interval_s} s close. Reads {reads}. Scores it rests on: {rests}.", ""]
+    lines += ["| parameter | default | from | to | meaning |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {each.default:g} | {each.low:g} | {each.high:g} | {each.meaning} |"
+        for name, each in declared.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "features.md": between_marks(features),
     FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),
+    FOLDER / "strategies.md": strategies,
     FOLDER / "trading-state.md": between_marks(states.page),
     DOCS / "how-to" / "sizing.md": between_marks(sizing),
 }

@@ -108,7 +108,8 @@ def _described(result: Result, run_id: str, ticks: str, latency: str) -> dict[st
 def show(console: Console, found: dict[str, Any]) -> None:
     """The day's account for a person."""
     title = f"Backtest of {found['run_id']} from {found['ticks']}, latency {found['latency']}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    console.print(title, highlight=False, soft_wrap=True, markup=False, style="italic")
+    table = Table(box=SIMPLE_HEAD)
     for head in ("opened", "closed", "symbol", "strategy", "side", "shares", "profit ₹"):
         table.add_column(head, justify="right" if head in ("shares", "profit ₹") else "left", no_wrap=True)
     trips = found["trips"]
@@ -116,7 +117,8 @@ def show(console: Console, found: dict[str, Any]) -> None:
         closed = ist_clock(trip["closed_at"]) if trip["closed_at"] else "open"
         cells = (trip["tradingsymbol"], trip["strategy"], trip["side"], f"{trip['shares']:,}")
         table.add_row(ist_clock(trip["opened_at"]), closed, *cells, rupees(trip["gross_paise"]))
-    console.print(table)
+    if trips:
+        console.print(table)
     if len(trips) > TRIPS_SHOWN:
         console.print(f"the last {TRIPS_SHOWN} of {len(trips)} round trips; all of them with --json")
     denied = ", ".join(f"{code} {count}" for code, count in found["denials"].items()) or "none"

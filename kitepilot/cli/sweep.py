@@ -260,6 +260,7 @@ def show(console: Console, found: Swept) -> None:
 
     if len(found.grid) == 2 and len(found.grid[1].values) <= COLUMNS_SHOWN:
         console.print(_heat(found))
+    console.print(_title(found), highlight=False, soft_wrap=True, markup=False, style="italic")
     console.print(_best(found, ranked(found.searched)[:BEST_SHOWN]))
     failed = [trial for trial in found.searched.trials if trial.failed]
     lines = [*found.verdict.sentences, *notes(found)]
@@ -297,15 +298,15 @@ def _best(found: Swept, trials: Sequence[Trial]) -> Table:
     from research.sweep.deflation import SESSIONS_A_YEAR
     from research.sweep.search import CHARGES, GROSS, NET, TRADES
 
-    table = Table(title=_title(found), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
     heads = [axis.name for axis in found.grid]
-    for head in (*heads, "Sharpe a year", "gross ₹", "charges ₹", "net ₹", "trades"):
+    for head in (*heads, "Sharpe", "gross ₹", "charges ₹", "net ₹", "trades"):
         table.add_column(head, justify="right", no_wrap=True)
     for trial in trials:
         table.add_row(
             *(f"{trial.parameters[head]:g}" for head in heads),
             f"{trial.sharpe * math.sqrt(SESSIONS_A_YEAR):.2f}",
-            *(rupees(trial.total(figure)) for figure in (GROSS, CHARGES, NET)),
+            *(rupees(trial.total(figure), 0) for figure in (GROSS, CHARGES, NET)),
             f"{trial.total(TRADES):,}",
         )
     return table

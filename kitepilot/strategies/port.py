@@ -95,6 +95,8 @@ class Strategy(Protocol):
 
     One that follows scores also names them in a class attribute `rests_on: tuple[str, ...]`: its entries are
     refused while such a score is missing or old, or its model unfit. Without it scores are not looked at.
+
+    Where parameters decide which of `requires` are read, a property `reads` says it of an instance.
     """
 
     requires: ClassVar[tuple[str, ...]]  # feature names it reads; checked before the day starts
@@ -113,3 +115,9 @@ class Strategy(Protocol):
     def snapshot(self) -> bytes: ...
 
     def restore(self, blob: bytes) -> None: ...
+
+
+def reads_of(strategy: Strategy) -> tuple[str, ...]:
+    """Names of the features this instance reads: all that its class requires, unless it says fewer."""
+    found: tuple[str, ...] = getattr(strategy, "reads", getattr(strategy, "requires", ()))
+    return found

@@ -56,6 +56,11 @@ class VwapReversion:
     def interval_s(self) -> int:
         return 60
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Of what it requires: bars alone, or ticks and depth."""
+        return (*(BARS if self._p["from_bars"] else TICKS), MINUTES)
+
     def on_close(self, view: MarketView) -> list[Wish]:
         p = self._p
         dev, vol, ret = BARS if p["from_bars"] else TICKS[:3]

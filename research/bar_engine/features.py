@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from kitepilot.strategies.port import Strategy
+from kitepilot.strategies.port import Strategy, reads_of
 from research.bar_engine.plan import FeatureColumns
 from research.bars import SessionBars
 from research.feature_rows import FEATURE_NAMES, features_of
@@ -64,8 +64,14 @@ def with_modelled_spread(rows: Floats, names: Sequence[str], bid: Ints, ask: Int
 def note_what_is_missing(
     rows: Floats, names: Sequence[str], strategies: Mapping[str, Strategy], noted: Counter[str]
 ) -> None:
-    """Count, by strategy, sessions in which a feature it reads is nowhere known."""
+    """Count, by strategy, sessions in which features it reads are nowhere known, or scores it rests on."""
     for name, strategy in strategies.items():
-        for feature in getattr(strategy, "requires", ()):
-            if feature in names and np.isnan(rows[:, :, names.index(feature)]).all():
-                noted[f"{name} reads {feature}, which these bars do not give: sessions without it"] += 1
+        reads = [feature for feature in reads_of(strategy) if feature in names]
+        gone = [feature for feature in reads if np.isnan(rows[:, :, names.index(feature)]).all()]
+        if gone:
+            noted[f"{name} reads {', '.join(gone)}: bars do not give that; sessions without it"] += 1
+        if rests_on := getattr(strategy, "rests_on", ()):
+            noted[
+                f"{name} rests on scores ({', '.join(rests_on)}) and none are made over bars: backtest it on "
+                "recorded ticks; sessions without it"
+            ] += 1

@@ -110,6 +110,7 @@ def fan(found: Bands) -> str:
         ax.plot(days, middle, color=INK, linewidth=1.5, label="median")
         ax.axhline(0, color=SOFT, linewidth=1)
         ax.legend(loc="best")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         _money_axis(ax)
         return svg_of(figure, "Monte-Carlo bands of the net result")
 

@@ -14,7 +14,7 @@ from kitepilot.money import rupees
 from research.plots import CSS, INK, MARK, axes, svg_of
 from research.sweep.deflation import SESSIONS_A_YEAR
 from research.sweep.grid import Axis
-from research.sweep.search import NET, TRADES, Searched, Trial
+from research.sweep.search import CHARGES, GROSS, NET, TRADES, Searched, Trial
 from research.sweep.verdict import Verdict
 
 Floats = npt.NDArray[np.float64]
@@ -25,6 +25,7 @@ STYLE = (
     "background:var(--paper)}td,th{padding:.1rem .8rem;text-align:right}"
 )
 NUMBERS_IN_CELLS = 400
+DARK_FROM = 0.65  # of the largest: beyond, the colour is too dark for dark letters
 
 
 def heat(trials: Sequence[Trial], rows: Axis, columns: Axis) -> Floats:
@@ -57,8 +58,14 @@ def heat_map(trials: Sequence[Trial], rows: Axis, columns: Axis) -> str:
         if found.size <= NUMBERS_IN_CELLS:
             for row, column in np.argwhere(np.isfinite(found)).tolist():
                 text = f"{found[row, column]:.1f}"
-                ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7, color="#111111")
+                colour = _ink(found[row, column], most)
+                ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=colour)
         return svg_of(figure, f"Sharpe ratio a year by {rows.name} and {columns.name}")
+
+
+def _ink(value: float, most: float) -> str:
+    """What is readable on the cell: the dark ends of the scale want white."""
+    return "#ffffff" if abs(value) > DARK_FROM * most else "#111111"
 
 
 def line(trials: Sequence[Trial], of: Axis) -> str:
@@ -107,7 +114,7 @@ def sweep_html(
         lines = "".join(
             f"<li>{escape(_set(each, grid))}: {escape(each.failed)}</li>" for each in failed[:SHOWN]
         )
-        parts.append(f"<h2>{len(failed)} sets failed</h2><ul>{lines}</ul>")
+        parts.append(f"<h2>Sets that failed: {len(failed)}</h2><ul>{lines}</ul>")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{CSS}{STYLE}</style></head><body>{''.join(parts)}</body></html>"
@@ -119,13 +126,13 @@ def _set(trial: Trial, grid: Sequence[Axis]) -> str:
 
 
 def _table(trials: Sequence[Trial], grid: Sequence[Axis]) -> str:
-    heads = [*(axis.name for axis in grid), "Sharpe a year", "net ₹", "trades"]
+    heads = [*(axis.name for axis in grid), "Sharpe a year", "gross ₹", "charges ₹", "net ₹", "trades"]
     year = math.sqrt(SESSIONS_A_YEAR)
     rows = [
         [
             *(f"{trial.parameters[axis.name]:g}" for axis in grid),
             f"{trial.sharpe * year:.2f}",
-            rupees(trial.total(NET)),
+            *(rupees(trial.total(figure)) for figure in (GROSS, CHARGES, NET)),
             f"{trial.total(TRADES):,}",
         ]
         for trial in trials

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -96,3 +97,13 @@ def test_the_sizing_method_of_the_guide_buys_half() -> None:
     exec(code_of("docs/how-to/sizing.md", "python"), namespace)
     half = namespace["Half"](settle("half", namespace["Half"].parameters, {"notional_paise": 6_000_000}))
     assert half.shares(namespace["Entry"](100_000, 40, 600, 5_000)) == 30
+
+
+def test_every_built_in_strategy_has_its_page_of_results_or_says_why_it_has_none() -> None:
+    names = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    page = (ROOT / "docs/reference/strategies.md").read_text()
+    for name in names["kitepilot.strategies"]:
+        _, _, section = page.partition(f"\n## {name}\n")
+        section = section.partition("\n## ")[0]
+        assert "| parameter | default |" in section, name
+        assert "Silent" in section or "cannot be tried" in section, name

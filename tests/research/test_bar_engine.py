@@ -21,6 +21,8 @@ from kitepilot.market.calendar import ist_ns
 from kitepilot.orders.charges import ExecutedOrder, charges_for
 from kitepilot.strategies.ma_cross import MaCross
 from kitepilot.strategies.port import MarketView, Strategy, Wish
+from kitepilot.strategies.score_follower import ScoreFollower
+from kitepilot.strategies.vwap_reversion import VwapReversion
 from research.bar_engine.backtest import NothingToTradeError, backtest
 from research.bar_engine.features import bar_features, rows_of
 from research.bar_engine.session import SessionResult, trade_session
@@ -324,6 +326,23 @@ def test_features_are_the_live_kernels_and_what_bars_do_not_give_is_said() -> No
     missing = [text for text in result.noted if "ret_1s" in text]
     assert len(missing) == 1
     assert not any("spread" in text for text in result.noted), "the modelled one stands in"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        (VwapReversion({}), "vwap_dev, vol_300s, ret_60s"),
+        (VwapReversion({"from_bars": 1}), ""),
+        (ScoreFollower({}), "scores (blend)"),
+    ],
+    ids=["of ticks", "of bars", "of scores"],
+)
+def test_a_strategy_that_bars_leave_silent_is_told_why_and_no_other(strategy: Strategy, said: str) -> None:
+    bars = GeneratedBars(2, [DAY], seed=3).read(DAY)
+    noted = trade_session(replace(plan_of(lambda: strategy), features=bar_features()), bars).noted
+    about = [text for text in noted if text.startswith(("scripted reads", "scripted rests"))]
+    assert [text for text in about if said in text] == about
+    assert len(about) == bool(said)
 
 
 def follower(parameters: Mapping[str, float]) -> Strategy:

@@ -118,7 +118,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_for_the_same_sear
     pages = {sweep_html("ma_cross", GRID, found, judge(found), ["assumed"]) for _ in range(2)}
     (page,) = pages
     assert "The best of 4 is not a result." in page
-    assert "2 sets failed" in page
+    assert "Sets that failed: 2" in page
     assert "src=" not in page
     assert "<link" not in page
     cells = heat(found.trials, *GRID)
