@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kitepilot import config as configuration
 from kitepilot.config import Config, ConfigError
-from kitepilot.strategies.own import MAX_BYTES, named
+from kitepilot.strategies.own import MAX_BYTES, OwnStrategyError, named, strategy_class
 from kitepilot.strategies.plugins import STRATEGIES, installed
 
 FOLDER = "strategies"
@@ -16,12 +16,17 @@ def with_sources(config: Config, home: Path) -> Config:
     """The configuration with the text of each enabled strategy that is a file. What it names already stays.
 
     Raises:
-        ConfigError: a file has the name of an installed strategy, or cannot be read.
+        ConfigError: a file has the name of an installed strategy, cannot be read, or is no strategy.
     """
     missing = [name for name in config.strategies.enabled if name not in config.strategies.sources]
     found = {name: source for name in missing if (source := source_of(home, name)) is not None}
     if not found:
         return config
+    for name, source in found.items():
+        try:
+            strategy_class(name, source)
+        except OwnStrategyError as err:
+            raise ConfigError(f"{err}; `kitepilot strategies check {name}` looks at it") from err
     return configuration.override(
         config, **{"strategies.sources": {**config.strategies.sources, **dict(sorted(found.items()))}}
     )

@@ -80,6 +80,12 @@ def test_a_file_cannot_take_the_name_of_an_installed_strategy(tmp_path: Path) ->
         with_sources(enabled("vwap_reversion"), tmp_path)
 
 
+def test_a_file_that_is_no_strategy_is_told_before_anything_starts(tmp_path: Path) -> None:
+    write_new(tmp_path, "my_idea").write_text("x = 1\ndef (")
+    with pytest.raises(ConfigError, match=r"strategies/my_idea.py line 2: .* strategies check my_idea"):
+        with_sources(enabled("my_idea"), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["Mine", "../mine", "1st", "", "a b"])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="no name for a strategy"):
