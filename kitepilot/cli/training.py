@@ -179,37 +179,29 @@ def label_from(words: Words) -> FixedHorizon | TripleBarrier:
 def show(run: Run) -> None:
     """The folds, the whole, and what must be known before it is believed."""
     result, console = run.result, Console()
-    table = Table(
-        "fold",
-        "tested on",
-        "rows",
-        "auc",
-        "skill",
-        "ece",
-        "trades",
-        "net bps",
-        "late",
-        box=SIMPLE,
-        padding=(0, 1),
-        pad_edge=False,
-    )
+    table = Table("fold", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("tested on", no_wrap=True)
+    for head in ("rows", "auc", "skill", "ece", "trades", "net bps", "late"):
+        table.add_column(head, justify="right", no_wrap=True)
     for one in result.folds:
         table.add_row(f"{one.number}", _dates(one.test_dates), f"{one.rows_test:,}", *_figures(one.metrics))
     whole = result.out_of_sample
     table.add_row("all", "", f"{whole.get('rows', 0):,.0f}", *_figures(whole))
     console.print(table)
-    console.print("skill: Brier score against that of always saying the base rate; net bps: of one trade;")
-    console.print("late: of the same trades decided a minute later")
+    console.print("skill: Brier score against that of always saying the base rate;")
+    console.print("net bps: of one trade; late: of the same trades decided a minute later")
     low, high = whole.get("net_bps_low"), whole.get("net_bps_high")
     if low is not None and high is not None:
         console.print(f"net bps of a trade: {low:+.1f} to {high:+.1f} (95 %, whole sessions drawn again)")
     best = ", ".join(f"{name} {told['permutation']:+.4f}" for name, told in _most(result.importance))
-    console.print(f"importance (rise of the log loss when shuffled): {best}", highlight=False)
+    console.print(f"importance (rise of the log loss when shuffled): {best}", highlight=False, soft_wrap=True)
     for warning in result.warnings:
-        console.print(f"[yellow]![/] {warning}", highlight=False)
-    console.print(f"model {result.model or 'none'}; everything is in {run.folder}", highlight=False)
+        console.print(f"[yellow]![/] {warning}", highlight=False, soft_wrap=True)
+    console.print(
+        f"model {result.model or 'none'}; everything is in {run.folder}", highlight=False, soft_wrap=True
+    )
     if result.model:
-        console.print(f"next: kitepilot models import {run.folder}", highlight=False)
+        console.print(f"next: kitepilot models import {run.folder}", highlight=False, soft_wrap=True)
 
 
 def as_json(run: Run) -> dict[str, Any]:

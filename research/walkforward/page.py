@@ -18,7 +18,8 @@ STYLE = (
     "h1{font-size:1.3rem;margin:0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}p.sub{color:var(--soft)}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums}div.wide{overflow-x:auto}"
     "td,th{padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--line);text-align:right;"
-    "white-space:nowrap}td:first-child,th:first-child{text-align:left}li{margin:.2rem 0}"
+    "white-space:nowrap}td:first-child,th:first-child{text-align:left}"
+    "th{white-space:normal;vertical-align:bottom}li{margin:.2rem 0}"
 )
 
 
