@@ -18,6 +18,7 @@ from kitepilot.kernels.minutes import MinuteShard
 from kitepilot.market import calendar
 from kitepilot.market.ticks import SEGMENT_INDICES
 from research.bars import MINUTE_NS, BarSource, SessionBars
+from research.lent_arrays import LentArrays
 
 __all__ = ["FEATURE_NAMES", "features_of", "minute_features"]
 
@@ -31,13 +32,14 @@ def features_of(
     """Each session's bars with float64[m, n, F] over `FEATURE_NAMES`; one session in memory at a time.
 
     `sessions` chooses some of the source's, in their order. A row without a bar is NaN throughout. The rows
-    are a view: one feature of all instruments is contiguous.
+    are a view: one feature of all instruments is contiguous. Their memory serves a later session once nothing
+    refers to them any more.
     """
-    since_open = SECOND_NAMES.index("minutes_since_open")
+    since_open, room = SECOND_NAMES.index("minutes_since_open"), LentArrays()
     for day in source.sessions if sessions is None else sessions:
         bars = source.read(day)
         minutes, instruments = bars.present.shape
-        columns = np.empty((minutes, FEATURES, instruments))
+        columns = room.lend((minutes, FEATURES, instruments))
         columns[:, :SECONDS] = np.nan
         elapsed = (bars.close_at - session_span(bars)[0]) / MINUTE_NS
         columns[:, since_open] = np.where(bars.present, elapsed[:, None], np.nan)

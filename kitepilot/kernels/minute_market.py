@@ -15,6 +15,7 @@ from kitepilot.kernels import minute_layout as at
 from kitepilot.kernels.compiled import kernel
 from kitepilot.kernels.feature_docs import MARKET, FeatureDoc, bars
 from kitepilot.kernels.minute_layout import M_MEAN, M_SQUARE, M_SUM, MARKET_AGE, MAX_RETURN, MILLI
+from kitepilot.kernels.minute_ranks import rank
 from kitepilot.kernels.minute_windows import back, whole
 
 Ints = npt.NDArray[np.int64]
@@ -78,47 +79,6 @@ def sum_up_market(market: Floats, step: int) -> None:
 def _of_tradable(state: Floats, value: Floats, out: Floats) -> None:
     for row in range(out.size):
         out[row] = value[row] if state[at.TRADABLE, row] > 0.0 else NAN
-
-
-@kernel
-def _count_upto(values: Floats, out: Floats) -> None:
-    """How many values are not above each one, itself included; four at a time, as vector instructions.
-
-    For a shard's few hundred instruments this beats sorting, and its cost does not depend on the market.
-    """
-    n = values.size
-    fours = n - n % 4
-    for row in range(n):
-        out[row] = 0.0
-    for other in range(0, fours, 4):
-        a, b, c, d = values[other], values[other + 1], values[other + 2], values[other + 3]
-        for row in range(n):
-            value = values[row]
-            first = (1.0 if a <= value else 0.0) + (1.0 if b <= value else 0.0)
-            second = (1.0 if c <= value else 0.0) + (1.0 if d <= value else 0.0)
-            out[row] += first + second
-    for other in range(fours, n):
-        for row in range(n):
-            out[row] += 1.0 if values[other] <= values[row] else 0.0
-
-
-@kernel
-def _rank(values: Floats, ties: Floats, out: Floats) -> None:
-    """Ties share the middle of their places; a row alone is in the middle of all. `ties` is room for n."""
-    _count_upto(values, out)
-    known = 0.0
-    for row in range(out.size):
-        ties[row] = 0.0
-    for row in range(out.size):  # rows with equal values, and no others, have equal counts
-        if out[row] > 0.0:
-            known += 1.0
-            ties[int(out[row]) - 1] += 1.0
-    for row in range(out.size):
-        if out[row] > 0.0:
-            place = out[row] - 0.5 * (ties[int(out[row]) - 1] + 1.0)
-            out[row] = place / (known - 1.0) if known > 1.0 else 0.5
-        else:
-            out[row] = NAN
 
 
 @kernel
@@ -206,18 +166,19 @@ def market_features(
     returns: Floats,
     volume_ratio: Floats,
     scratch: Floats,
+    room: Ints,
     out: Floats,
 ) -> None:
     """out float64[14, n] in the order of `DOCS`; `returns` and `volume_ratio` are features of this minute."""
     ready, latest = now[at.N_READY], sums[back(step, 0)]
     ago_15, ago_60 = sums[back(step, 15)], sums[back(step, 60)]
-    values, ties = scratch[0], scratch[1]
+    values, spare = scratch[0], scratch[1]
     _of_tradable(state, returns[4], values)
-    _rank(values, ties, out[1])
+    rank(values, spare, room, out[1])
     _of_tradable(state, volume_ratio, values)
-    _rank(values, ties, out[2])
+    rank(values, spare, room, out[2])
     _of_tradable(state, returns[2], values)
-    _rank(values, ties, out[0])
+    rank(values, spare, room, out[0])
     deviation, breadth = _spread_of(values)
     _market_returns(ready, market, age, step, out[3:6])
     moved_15, moved = _window(market, M_SUM, step, 15), _window(market, M_SUM, step, 60)

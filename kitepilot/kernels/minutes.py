@@ -27,6 +27,7 @@ from kitepilot.kernels.feature_docs import FeatureDoc
 from kitepilot.kernels.minute_flow import flow_minute_features
 from kitepilot.kernels.minute_layout import FLOW, LAST_MINUTE, MARKET_AGE, MAX_GAP, STEP
 from kitepilot.kernels.minute_market import market_features, sum_up_market, take_market
+from kitepilot.kernels.minute_ranks import room_for
 from kitepilot.kernels.minute_regime import regime_features
 from kitepilot.kernels.minute_returns import return_features
 from kitepilot.kernels.minute_session import session_features
@@ -94,6 +95,7 @@ def _speak(
     market: Floats,
     clock: Ints,
     scratch: Floats,
+    room: Ints,
     out: Floats,
 ) -> None:
     """Every feature of the minute just taken into out float64[F, n]."""
@@ -104,7 +106,17 @@ def _speak(
     flow_minute_features(now, sums, step, out[_FLOW:])
     session_features(now, out[_SESSION:])
     market_features(
-        now, state, sums, market, clock[MARKET_AGE], step, out, out[_VOLUME_RATIO], scratch, out[_MARKET:]
+        now,
+        state,
+        sums,
+        market,
+        clock[MARKET_AGE],
+        step,
+        out,
+        out[_VOLUME_RATIO],
+        scratch,
+        room,
+        out[_MARKET:],
     )
     regime_features(now, state, base, sums, step, out[_REGIME:])
 
@@ -143,6 +155,7 @@ def close_minutes(
     market: Floats,
     clock: Ints,
     scratch: Floats,
+    room: Ints,
     first: int,
     out: Floats,
 ) -> None:
@@ -169,7 +182,7 @@ def close_minutes(
                 state,
             )
             _take(minute, unknown, now, state, base, sums, market, clock)
-            _speak(now, state, base, sums, market, clock, scratch, out[index, first:])
+            _speak(now, state, base, sums, market, clock, scratch, room, out[index, first:])
         if not begun and not _anyone(present[index]):
             _silence(out[index, first:])
             continue
@@ -185,7 +198,7 @@ def close_minutes(
             state,
         )
         _take(minutes[index], flows[index], now, state, base, sums, market, clock)
-        _speak(now, state, base, sums, market, clock, scratch, out[index, first:])
+        _speak(now, state, base, sums, market, clock, scratch, room, out[index, first:])
 
 
 class MinuteShard:
@@ -197,6 +210,7 @@ class MinuteShard:
         self._unknown = np.empty((FLOW, 0))
         self._now = np.zeros((at.NOW, n))
         self._scratch = np.zeros((2, n))
+        self._room = np.zeros(room_for(n), dtype=np.int64)
         self._state = MinuteState.empty(n)
 
     def begin_session(
@@ -268,6 +282,7 @@ class MinuteShard:
             known.market,
             known.clock,
             self._scratch,
+            self._room,
             first,
             out,
         )
