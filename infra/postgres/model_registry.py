@@ -81,6 +81,7 @@ def append(connection: sa.Connection, changes: Sequence[StageChange]) -> None:
     Raises:
         ModelError: the database refused one: another change came first, or there would be two live models.
     """
+    hold(connection)  # before the insert: two that both insert and then lock would wait for each other
     for each in changes:
         row = msgspec.to_builtins(each)
         row = {key: value for key, value in row.items() if key not in ("seq", "at")}
