@@ -33,6 +33,7 @@ class ConfigError(ValueError):
 REGISTRY = "registry"  # models.offline: the live model of `kitepilot models`
 RUPEES = "_rupees"
 LATEST = "latest"
+Weekday = typing.Literal["monday", "tuesday", "wednesday", "thursday", "friday"]
 DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
@@ -134,6 +135,41 @@ class ModelSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"models.max_age_sessions {self.max_age_sessions} must be at least 1")
         if not 0.0 <= self.canary_share <= 0.5:
             raise ValueError(f"models.canary_share {self.canary_share} must be 0 to 0.5")
+
+
+class RetrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is trained anew after the close, and when: `kitepilot retrain`. Nothing is promoted by itself.
+
+    Due is the first close on one of `weekdays` or after it since the last one that went well; with
+    `every_sessions` above 0 every so many sessions instead. `data` is a dataset; the rest are the options of
+    `kitepilot train` by their names, costs in bps (`cost_bps` null: the day's charges and `slippage_bps`).
+    """
+
+    enabled: bool = False
+    weekdays: list[Weekday] = msgspec.field(default_factory=lambda: ["friday"])
+    every_sessions: int = 0
+    data: str = ""
+    model: str = "lightgbm"
+    label: str = "horizon:5"
+    cost_bps: float | None = None
+    slippage_bps: float = 2.0
+    folds: str = "rolling:10/3"
+    embargo: str = "1h"
+    trials: int = 0
+    seed: int = 7
+    jobs: int = 1
+    calibration: str = "platt"
+    features: list[str] = msgspec.field(default_factory=list)
+    parameters: dict[str, int | float | str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, least in (("every_sessions", 0), ("trials", 0), ("seed", 0), ("jobs", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"retrain.{name} {getattr(self, name)} must be at least {least}")
+        if self.enabled and not self.data:
+            raise ValueError("retrain.enabled wants a dataset in retrain.data (`kitepilot datasets list`)")
+        if self.enabled and not (self.weekdays or self.every_sessions):
+            raise ValueError("retrain.enabled wants retrain.weekdays or retrain.every_sessions")
 
 
 class SizingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -364,6 +400,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kernel: KernelSection = KernelSection()
     strategies: StrategySection = StrategySection()
     models: ModelSection = ModelSection()
+    retrain: RetrainSection = RetrainSection()
     risk: RiskSection = RiskSection()
     watchdog: WatchdogSection = WatchdogSection()
     broker: BrokerSection = BrokerSection()

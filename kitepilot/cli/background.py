@@ -14,7 +14,7 @@ import httpx
 
 from infra.fence import Fence
 from kitepilot import config as configuration
-from kitepilot.cli import live, opening
+from kitepilot.cli import live, opening, retrained
 from kitepilot.cli import processes as table
 from kitepilot.cli.feed import feed_state
 from kitepilot.cli.preflight import findings
@@ -148,7 +148,8 @@ def describe(home: Path) -> dict[str, Any]:
     """Processes, account and feed for a person or a script."""
     supervisor = Supervisor(home)
     if not supervisor.alive():
-        return {"running": False, "processes": [], "account": {}, "feed": {}, "fence": "", "audit": {}}
+        none: dict[str, Any] = {"processes": [], "account": {}, "feed": {}, "fence": "", "audit": {}}
+        return {"running": False, **none, "retraining": retrained.last(home)}
     folder = supervisor.run_folder()
     states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
     return {
@@ -159,6 +160,7 @@ def describe(home: Path) -> dict[str, Any]:
         "fence": _fence(folder),
         "feed": feed_state(folder, time.time_ns()) if folder else {},
         "audit": _audit(folder),
+        "retraining": retrained.last(home),
     }
 
 

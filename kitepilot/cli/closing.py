@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from broker_adapter.kite.client import KiteBroker
-from kitepilot.cli import outcome, reconcile, sealing
+from kitepilot.cli import outcome, reconcile, retraining, sealing
 from kitepilot.cli.flatten import flatten, status_of
 from kitepilot.cli.paper import ARCHIVE_WITHIN_S, PRODUCERS
 from kitepilot.cli.supervise import SupervisionError, Supervisor
@@ -38,10 +38,12 @@ def close_day(run: Run, supervisor: Supervisor, *, leave_positions: bool) -> dic
             say(f"{run.run_id}: flattening")
             flatten(log, status_of(run.config), parameters.close_at, now)
         try:
-            return _conclude(run, supervisor, log, say, interrupted=now < parameters.close_at)
+            result = _conclude(run, supervisor, log, say, interrupted=now < parameters.close_at)
         finally:
             say("stopping everything")
             supervisor.shutdown()
+        retraining.after_close(run, result, say)
+        return result
     finally:
         log.close()
 

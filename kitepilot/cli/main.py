@@ -24,6 +24,7 @@ from kitepilot.cli import (
     morning,
     panic,
     replay,
+    retrain,
     risk,
     sandbox,
     slippage,
@@ -213,6 +214,8 @@ def _print_status(found: dict[str, Any]) -> None:
     from kitepilot.cli.sealing import audit_line
 
     console = Console()
+    if found["retraining"]:
+        console.print(found["retraining"]["line"], highlight=False, markup=False, soft_wrap=True)
     if not found["running"]:
         console.print("nothing is running; `kitepilot paper` trades a day, `kitepilot up` stays up")
         return
@@ -317,6 +320,7 @@ audit.add_to(app)
 datasets.add_to(app)
 features.add_to(app)
 train.add_to(app)
+retrain.add_to(app)
 leaks.add_to(app)
 sweep.add_to(app)
 

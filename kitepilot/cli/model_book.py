@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -39,6 +39,14 @@ class Promotion:
     verdicts: list[Verdict]
     refused: bool
     changes: list[StageChange]
+
+
+class TakenIn(NamedTuple):
+    """`registered`: it was new. `leak_report`: one was found and kept with it."""
+
+    model_id: str
+    registered: bool
+    leak_report: bool
 
 
 @contextlib.contextmanager
@@ -97,6 +105,37 @@ def register(
         registered_by=who(),
     )
     return model_registry.add(connection, row, reason)
+
+
+def taken_in(
+    home: Path,
+    config: Config,
+    place: Path,
+    *,
+    artifact: Path | None = None,
+    leak_report: Path | None = None,
+    parent: str = "",
+    why: str = "",
+) -> TakenIn:
+    """Register what lies in `place` as a candidate, with the leak report given or lying beside it.
+
+    Raises:
+        ModelError: as `found_in`, `register`, `add_leak_report`. ConfigError: PostgreSQL does not answer.
+    """
+    from kitepilot.kernels.features import FEATURE_NAMES
+
+    raw, card = found_in(place, artifact)
+    with opened(home, config) as db:
+        new = register(
+            *(db, Artifacts.of(home), raw, card),
+            reason=why or f"imported from {place.name}",
+            parent=parent or standing(db).live,
+            features=FEATURE_NAMES,
+        )
+        report = leak_report or next((p for n in LEAK_REPORTS if (p := place / n).is_file()), None)
+        if report:
+            add_leak_report(db, card.model_id, report)
+    return TakenIn(card.model_id, new, bool(report))
 
 
 def found_in(place: Path, artifact: Path | None = None) -> tuple[bytes, ModelCard]:

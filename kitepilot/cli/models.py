@@ -82,33 +82,22 @@ def import_model(
     [dim]kitepilot models import var/training/3f9c2a71
     kitepilot models import mine.card.json --artifact mine.onnx --why "exported from PyTorch"[/dim]
     """
-    from infra.model_artifacts import Artifacts
     from kitepilot.cli import model_book
-    from kitepilot.kernels.features import FEATURE_NAMES
     from kitepilot.strategies.plugins import PluginError
 
     with clear_errors(PluginError):
-        raw, card = model_book.found_in(place, artifact)
-        with model_book.opened(home(), chosen_config(config)) as db:
-            new = model_book.register(
-                db,
-                Artifacts.of(home()),
-                raw,
-                card,
-                reason=why or f"imported from {place.name}",
-                parent=parent or model_book.standing(db).live,
-                features=FEATURE_NAMES,
-            )
-            report = leak_report or next(
-                (p for n in model_book.LEAK_REPORTS if (p := place / n).is_file()), None
-            )
-            if report:
-                model_book.add_leak_report(db, card.model_id, report)
+        told = model_book.taken_in(
+            *(home(), chosen_config(config), place),
+            artifact=artifact,
+            leak_report=leak_report,
+            parent=parent,
+            why=why,
+        )
     if as_json:
-        print(json.dumps({"model_id": card.model_id, "registered": new, "leak_report": bool(report)}))
+        print(json.dumps(told._asdict()))
         return
-    said = "is a candidate" if new else "was registered before"
-    Console().print(f"{card.model_id} {said}; `kitepilot models gates {card.model_id}`", highlight=False)
+    said = "is a candidate" if told.registered else "was registered before"
+    Console().print(f"{told.model_id} {said}; `kitepilot models gates {told.model_id}`", highlight=False)
 
 
 @app.command()

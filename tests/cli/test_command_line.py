@@ -65,6 +65,7 @@ def test_status_says_that_nothing_runs() -> None:
         "feed": {},
         "fence": "",
         "audit": {},
+        "retraining": {},
     }
     assert runner.invoke(app, ["down"]).output.strip() == "nothing was running"
 
