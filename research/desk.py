@@ -84,6 +84,7 @@ class Result:
             "hit_rate": won / len(closed) if closed else 0.0,
             "open_positions": len(self.trips) - len(closed),
             "denials": dict(self.denials.most_common()),
+            "states": list(self.states),
             "gross_pnl_paise": self.account.gross_paise,
             "charges_paise": self.account.charges_paise,
             "net_pnl_paise": self.account.net_paise,

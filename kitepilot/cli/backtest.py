@@ -30,6 +30,7 @@ from research.venue import ModelledVenue, Pace, Terms
 
 Say = Callable[[str], None]
 TRIPS_SHOWN = 20
+STATES_SHOWN = 8
 
 
 def of_run(
@@ -128,6 +129,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
         f"Trades     {found['intents']} orders, {found['fills']} fills, {found['round_trips']} round trips, "
         f"{found['open_positions']} open at the end",
         f"Signals    {found['signals']}; denied: {denied}",
+        *(f"State      {reason}" for reason in found["states"][:STATES_SHOWN]),
         f"Hashes     session {found['session_hash'][:16]}, decisions {found['decisions_hash'][:16]}",
     ):
         console.print(line, highlight=False, soft_wrap=True)

@@ -98,6 +98,7 @@ def test_the_owners_flatten_is_part_of_the_day() -> None:
     assert late == []
     assert any(i.purpose is Purpose.ENTRY and i.event_at > at for i in plain.intents.values())
     assert "flatten by owner" in " ".join(result.states)
+    assert result.as_json()["states"] == list(result.states)
 
 
 def with_facts(at: int, command: Commanded) -> Day:
