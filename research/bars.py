@@ -35,6 +35,7 @@ class SessionBars:
         present: bool[m, n].
         tick_size_paise: int64[n].
         previous_close_paise: int64[n], on the same basis as the session's prices; 0 where it is not known.
+        auction_tokens: those of stocks with a closing auction that day; None where the source does not know.
 
     Raises:
         ValueError: shapes that do not fit, times that do not grow by whole minutes.
@@ -52,6 +53,7 @@ class SessionBars:
     present: Flags
     tick_size_paise: Ints
     previous_close_paise: Ints
+    auction_tokens: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.close_at), len(self.symbols))

@@ -18,11 +18,13 @@ from kitepilot.kernels.minutes import MinuteShard
 from kitepilot.market import calendar
 from kitepilot.market.ticks import SEGMENT_INDICES
 from research.bars import MINUTE_NS, BarSource, SessionBars
+from research.closing_auctions import continuous_closes
 from research.lent_arrays import LentArrays
 
 __all__ = ["FEATURE_NAMES", "features_of", "minute_features"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 SEGMENT_MASK = 0xFF
 
 
@@ -53,11 +55,11 @@ def minute_features(bars: SessionBars, into: Floats | None = None) -> Floats:
     `into`: see `MinuteShard.on_minutes`.
     """
     n = len(bars.symbols)
-    open_at, close_at = session_span(bars)
+    open_at, closes_at = session_span(bars)
     shard = MinuteShard(n)
     shard.begin_session(
         np.full(n, open_at),
-        np.full(n, close_at),
+        closes_at,
         bars.tokens & SEGMENT_MASK != SEGMENT_INDICES,
         bars.previous_close_paise,
     )
@@ -66,13 +68,14 @@ def minute_features(bars: SessionBars, into: Floats | None = None) -> Floats:
     )
 
 
-def session_span(bars: SessionBars) -> tuple[int, int]:
-    """(open, close) of continuous trading, ns UTC: by the calendar, or 09:15 to 15:30 where it says nothing.
+def session_span(bars: SessionBars) -> tuple[int, Ints]:
+    """(open, int64[n] closes) of continuous trading, ns UTC: by the calendar, as the live desk has them.
 
-    Bars do not tell which stocks have a closing auction, so the close is that of a stock without one.
+    09:15 to 15:30 where the calendar says nothing.
     """
     try:
         session = calendar.session(bars.session, allow_special=True)
     except calendar.CalendarError:
-        return calendar.ist_ns(bars.session, "09:15"), calendar.ist_ns(bars.session, "15:30")
-    return session.open_at, session.continuous_close_at
+        closes = calendar.ist_ns(bars.session, "15:30")
+        return calendar.ist_ns(bars.session, "09:15"), np.full(len(bars.symbols), closes)
+    return session.open_at, continuous_closes(bars, session)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class GeneratedBars:
         low = np.minimum(np.minimum(opened, middle), closed)
         opening = int(datetime.combine(session, time(9, 15), IST).timestamp()) * 1_000_000_000
         columns = {"open": opened, "high": high, "low": low, "close": closed, "volume": traded}
+        filled: dict[str, Any] = {name: np.where(present, column, 0) for name, column in columns.items()}
         return SessionBars(
             session=session,
             symbols=tuple(f"SYN{row:03d}" for row in range(n)),
@@ -66,5 +68,5 @@ class GeneratedBars:
             present=present,
             tick_size_paise=np.full(n, TICK_PAISE, dtype=np.int64),
             previous_close_paise=grid[0].copy(),
-            **{name: np.where(present, column, 0) for name, column in columns.items()},
+            **filled,
         )

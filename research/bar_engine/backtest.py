@@ -116,6 +116,7 @@ def only(bars: SessionBars, symbols: Sequence[str]) -> SessionBars:
         present=bars.present[:, columns],
         tick_size_paise=bars.tick_size_paise[columns],
         previous_close_paise=bars.previous_close_paise[columns],
+        auction_tokens=bars.auction_tokens,
     )
 
 

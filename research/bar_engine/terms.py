@@ -17,8 +17,10 @@ from kitepilot.market.instruments import Instrument
 from research.bar_engine.plan import BarPlan
 from research.bars import MINUTE_NS, SessionBars
 from research.charge_rates import charged_as_on
+from research.closing_auctions import in_auction
 
 SEGMENT = "NSE"
+AUCTIONS = "stocks have a closing auction, by the day's instruments file or for want of a trade after 15:15"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,9 @@ def terms_of(
         CalendarError: NSE was closed that day, or open for a special session that is not asked for.
     """
     session = calendar.session(bars.session, allow_special=plan.special)
-    auction = _in_auction(bars, session)
+    auction = in_auction(bars, session)
     if auction.any():
-        noted["stocks without a trade after 15:15 are taken to have a closing auction"] += int(auction.sum())
+        noted[AUCTIONS] += int(auction.sum())
     instruments = tuple(
         calendar.terms(session, _instrument(token, symbol, tick, closing_auction=bool(auctioned)))
         for token, symbol, tick, auctioned in zip(
@@ -76,15 +78,6 @@ def terms_of(
         tradable=bars.present & (bars.volume > 0) & before_close,
         broker_at=np.where(auction, hours.square_off_at(True), hours.square_off_at(False)),
     )
-
-
-def _in_auction(bars: SessionBars, session: Session) -> npt.NDArray[np.bool_]:
-    """bool[n]: which stocks stop trading continuously before the others, as far as bars can tell."""
-    early = session.auction_continuous_close_at
-    if early >= session.continuous_close_at:
-        return np.zeros(len(bars.symbols), dtype=bool)
-    later = bars.present & (bars.volume > 0) & (bars.close_at > early)[:, None]
-    return np.asarray(~later.any(axis=0))
 
 
 def _rows(bars: SessionBars, session: Session, noted: Counter[str]) -> tuple[int, ...]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ from kitepilot.market import calendar
 from kitepilot.market.calendar import CalendarError
 from kitepilot.market.ticks import SEGMENT_INDICES
 from research.bars import MINUTE_NS, SessionBars
+from research.closing_auctions import listed_auctions, shown_auctions
 from research.datasets.actions import Actions, Factors, actions_of
 from research.datasets.grid import minutes_of
 from research.datasets.manifest import DatasetError, folder_of, read_manifest
@@ -38,7 +41,8 @@ class StoredBars:
     The previous close is the last bar's close of the calendar's previous session, on the session's basis; 0
     where the dataset lacks that session or the symbol in it. The exchange's official close differs a little.
     Tick sizes follow the exchange's table by that close (by the first price where there is none), 0 for an
-    index. Special sessions (Muhurat, disaster recovery) are left out unless `specials`.
+    index. Special sessions (Muhurat, disaster recovery) are left out unless `specials`. `listings` is a
+    folder of dated instruments files: which stocks have a closing auction (see `closing_auctions`).
 
     Raises:
         DatasetError: no such dataset, an unknown symbol, no session in the range; `as_known_on` for a dataset
@@ -55,11 +59,13 @@ class StoredBars:
         *,
         actions: Actions | None = None,
         specials: bool = False,
+        listings: Path | None = None,
     ) -> None:
         self.folder = path
         self.manifest = read_manifest(path)
         self._symbols = _known(self.manifest.name, symbols, self.manifest.tokens)
         self._as_known_on = as_known_on
+        self._listings = listings
         self._actions = actions_of(path.parent) if actions is None else actions
         self._all = [each.session for each in self.manifest.sessions]
         self._sessions = tuple(
@@ -95,7 +101,7 @@ class StoredBars:
         rows = self._rows(session)
         previous = self._previous_closes(session)
         self._closes = session, self._last_closes(rows)
-        return self._bars(rows, previous)
+        return self._with_auctions(self._bars(rows, previous))
 
     def _rows(self, session: date) -> SessionRows:
         rows = read_session(self.folder, session)
@@ -106,7 +112,7 @@ class StoredBars:
         tokens = np.array([self.manifest.tokens[symbol] for symbol in rows.symbols], dtype=np.int64)
         place = np.searchsorted(minutes, rows.begins_at)
         shape = (len(minutes), len(rows.symbols))
-        filled = {name: np.zeros(shape, dtype=np.int64) for name in rows.values}
+        filled: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in rows.values}
         present = np.zeros(shape, dtype=np.bool_)
         present[place, rows.code] = True
         for name, values in rows.values.items():
@@ -130,6 +136,16 @@ class StoredBars:
             previous_close_paise=np.array(closes, dtype=np.int64),
             **filled,
         )
+
+    def _with_auctions(self, bars: SessionBars) -> SessionBars:
+        try:
+            session = calendar.session(bars.session, allow_special=True)
+        except CalendarError:
+            return bars
+        if session.auction_continuous_close_at >= session.continuous_close_at:
+            return replace(bars, auction_tokens=frozenset())
+        told = None if self._listings is None else listed_auctions(self._listings, bars.session)
+        return replace(bars, auction_tokens=shown_auctions(bars, session) if told is None else told)
 
     def _basis(self, session: date) -> date:
         return (self.manifest.basis_as_of or session) if self.manifest.basis == "adjusted" else session
@@ -180,7 +196,8 @@ def open_bars(
     as_known_on: date | None = None,
 ) -> StoredBars:
     """A dataset of a home by its name, for commands' `--data NAME`. Raises as `StoredBars`."""
-    return StoredBars(folder_of(home, name), symbols, first, last, as_known_on)
+    folder = folder_of(home, name)
+    return StoredBars(folder, symbols, first, last, as_known_on, listings=home / "instruments")
 
 
 def divided(values: Ints, by: Fraction) -> Ints:

@@ -6,6 +6,7 @@ They prove features and the gate itself, and say nothing of a strategy: nothing 
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,7 @@ def _session(
         "close": grid[:, -1],
         "volume": np.where(still, 0, volume),
     }
+    filled: dict[str, Any] = {name: np.where(present, column, 0) for name, column in columns.items()}
     bars = SessionBars(
         session=day,
         symbols=tuple(f"PRV{j:02d}" for j in range(n)),
@@ -76,7 +78,7 @@ def _session(
         present=present,
         tick_size_paise=np.full(n, TICK_PAISE, dtype=np.int64),
         previous_close_paise=np.where(previous > 0, previous, grid[0, 0]),
-        **{name: np.where(present, column, 0) for name, column in columns.items()},
+        **filled,
     )
     return bars, path[-1]
 
