@@ -179,9 +179,11 @@ def fit_slippage(work: Work) -> str:
     except TooFewFillsError as err:
         raise SkippedError(str(err)) from err
     path = keep(fitted, work.home / "slippage")
+    use = "used by backtests from now on" if fitted.better else "no better than the assumed numbers"
     return (
         f"half spread {fitted.half_spread.value:.2f} bps, impact {fitted.impact.value:.2f} bps of "
-        f"{fitted.orders:,} orders in {len(read.runs)} runs; error {fitted.error_share:.0%}, in {path}"
+        f"{fitted.orders:,} orders in {len(read.runs)} runs; error {fitted.error_share:.0%}, "
+        f"{use}, in {path}"
     )
 
 

@@ -58,7 +58,8 @@ def fit(
 
     Every order of the newest runs of this home counts: what it paid beyond its decision price, against its
     share of the minute's volume. The error is that of the oldest 70 % on the newest 30 %. Each fit is kept
-    in `slippage/` by its date and hash, the newest also as `current.json`. Exit codes: 0, 2 too few fills.
+    in `slippage/` by its date and hash, and as `current.json`, which backtests take, if it foretells unseen
+    orders better than the assumed numbers. Exit codes: 0, 2 too few fills.
 
     [dim]kitepilot slippage fit
     kitepilot slippage fit --mode live --last 20 --json[/dim]
@@ -145,6 +146,8 @@ def show(console: Console, fitted: Fitted, read: Read, path: Path | None) -> Non
         f"{100 * fitted.cost_error:.0f} % off",
         f"Passed over  {fitted.skipped:,} fills without their minute or order",
         *(f"Not read     {line}" for line in read.unread),
+        f"Assumed      without a fit the error of one is {fitted.assumed_error_bps:.2f} bps: backtests "
+        + ("use this fit from now on" if fitted.better and path else "do not use this fit"),
         f"Written      {path}" if path else "Written      nothing (--dry-run)",
     ):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

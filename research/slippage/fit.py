@@ -64,6 +64,7 @@ def fit(found: Observations, least: int = LEAST_ORDERS, seed: int = 0) -> Fitted
         unseen_orders=len(unseen),
         error_bps=float(np.mean(np.abs(unseen.slippage_bps - predicted))),
         realised_bps=realised,
+        assumed_error_bps=_assumed_error(unseen),
         cost_error=_of_total(unseen, predicted),
         buckets=_buckets(unseen, predicted),
     )
@@ -73,6 +74,12 @@ def predict(found: Observations, half_spread_bps: float, impact_bps: float) -> F
     """float64[k] bps."""
     predicted: Floats = half_spread_bps + impact_bps * np.sqrt(found.share)
     return predicted
+
+
+def _assumed_error(unseen: Observations) -> float:
+    assumed = FillModel()
+    told = predict(unseen, assumed.half_spread_bps, assumed.impact_bps)
+    return float(np.mean(np.abs(unseen.slippage_bps - told)))
 
 
 def _solve(found: Observations) -> tuple[float, float]:

@@ -70,4 +70,5 @@ def test_what_the_days_orders_paid_is_fitted_into_the_fill_model(finished_day: t
     assert 4 <= fitted["orders"] + fitted["skipped"] <= day.result["fills"]
     assert fitted["half_spread"]["low"] <= fitted["half_spread"]["high"]
     assert 0 < fitted["unseen_orders"] < fitted["orders"]
-    assert (house.home / "slippage" / "current.json").exists()
+    better = fitted["error_bps"] < fitted["assumed_error_bps"]
+    assert (house.home / "slippage" / "current.json").exists() == better

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,14 @@ def test_a_fit_is_kept_by_its_hash_and_refused_once_it_was_touched(tmp_path: Pat
     path.write_text("[]")
     with pytest.raises(FillModelError, match="not a fill model"):
         load_model(path)
+
+
+def test_a_fit_that_foretells_nothing_is_kept_but_no_backtest_takes_it(tmp_path: Path) -> None:
+    lucky, unlucky = orders(6.0, 0.0, 0.5, 4), orders(0.0, 0.0, 0.5, 5)
+    found = fit(together([lucky, replace(unlucky, at=unlucky.at + 20 * DAY_NS)]))
+    assert not found.better
+    path = keep(found, tmp_path)
+    assert load_model(path) == found.model and not (tmp_path / CURRENT).exists()
 
 
 def test_what_a_day_paid_is_read_from_its_record() -> None:
