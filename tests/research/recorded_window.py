@@ -16,6 +16,7 @@ from kitepilot.events import DecisionParameters, InstrumentTerms, RiskProfile, e
 from kitepilot.kernels.shard import FEATURE_NAMES, ShardSpec
 from kitepilot.market import calendar
 from kitepilot.market.pipeline import MarketPipeline
+from kitepilot.models.panel import Panel
 from kitepilot.strategies.ma_cross import MaCross
 from kitepilot.strategies.plugins import make_strategies
 from kitepilot.strategies.port import Strategy
@@ -83,7 +84,7 @@ class Window:
             close_at=np.array([one.continuous_close_at for one in terms], dtype=np.int64),
             grace_ns=self.grace_ns,
         )
-        return MarketPipeline(spec, [one.tradingsymbol for one in terms], self.strategies(), None, None)
+        return MarketPipeline(spec, [one.tradingsymbol for one in terms], self.strategies(), Panel(), None)
 
     @property
     def day(self) -> Day:
