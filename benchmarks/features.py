@@ -1,9 +1,10 @@
 """Speed of the minute features on one core, against pandas doing a few of them over the same bars.
 
-Generated sessions of 300 instruments in memory, read as research reads them (`features_of`), a row for every
-bar; pandas computes 8 of the 70 (four returns, two volatilities, a z-score and a VWAP) with rolling windows.
-Both take turns; times are CPU times of the thread, so that a busy machine is not measured with it.
-Every value pandas makes is first held against the kernels'. The last part is one live 1 m close of all.
+Generated sessions of 300 instruments in memory, a row for every bar: the kernels alone, into memory that is
+used again, and the rows of all columns that research reads (`features_of`; those made of ticks are NaN).
+pandas computes 8 of the 70 (four returns, two volatilities, a z-score and a VWAP) with rolling windows. All
+take turns; times are CPU times of the thread, so that a busy machine is not measured with it. Every value
+pandas makes is first held against the kernels'. The last part is one live 1 m close of all instruments.
 Usage: `python benchmarks/features.py [--quick]`.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from kitepilot.kernels.features import FEATURES
 from kitepilot.kernels.minutes import MINUTE_NAMES, MINUTE_NS, MINUTES, MinuteShard
 from research.bars import SessionBars
 from research.feature_rows import features_of, minute_features
@@ -105,10 +107,13 @@ def main() -> int:
     check_same(first)
     print(f"the kernels and pandas agree on {', '.join(PANDAS)}")
     ours: list[float] = []
+    rows_of_all: list[float] = []
     theirs: list[float] = []
+    into = np.zeros((len(first.close_at), MINUTES, INSTRUMENTS))
     began = time.thread_time()
     for bars, _rows in features_of(held):
-        ours.append(bars.bars / (time.thread_time() - began))
+        rows_of_all.append(bars.bars / (time.thread_time() - began))
+        ours.append(bars.bars / cpu_s(lambda bars=bars: minute_features(bars, into)))
         theirs.append(bars.bars / cpu_s(lambda bars=bars: with_pandas(bars)))
         began = time.thread_time()
     best, slow = max(ours), max(theirs)
@@ -117,6 +122,8 @@ def main() -> int:
     print(f"{sessions} sessions of {first.bars:,} bars, one core, CPU time")
     middle, slow_middle = statistics.median(ours), statistics.median(theirs)
     print(f"kernels, {MINUTES} features: {best:>12,.0f} bars/s best, {middle:,.0f} median")
+    rows = statistics.median(rows_of_all)
+    print(f"rows of {FEATURES} columns:   {max(rows_of_all):>12,.0f} bars/s best, {rows:,.0f} median")
     print(f"pandas, {len(PANDAS)} features:   {slow:>12,.0f} bars/s best, {slow_middle:,.0f} median")
     print(f"ratio: {best / slow:.1f} by bars, {per_value:.0f} by values")
     print(f"one live 1 m close of {INSTRUMENTS} instruments: {close_us:.0f} us")
@@ -127,6 +134,7 @@ def main() -> int:
         "features": MINUTES,
         "bars_per_s": round(best),
         "median_bars_per_s": round(statistics.median(ours)),
+        "median_rows_per_s": round(rows),
         "pandas_bars_per_s": round(slow),
         "ratio": round(best / slow, 1),
         "ratio_by_value": round(per_value, 1),
