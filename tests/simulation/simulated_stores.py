@@ -304,7 +304,8 @@ def translated(query: str) -> str:
 @functools.lru_cache(maxsize=1)
 def schema() -> tuple[str, ...]:
     """The tables of the migrations that the gateway writes, with their constraints, append-only ones too."""
-    text = "\n".join(_tables(path) for path in sorted(MIGRATIONS.glob("000[12]_*.py")))
+    parts = ("0001_*.TABLES", "0002_*.TABLES", "0006_*.INTENTS")
+    text = "\n".join(_statements(*part.split(".")) for part in parts).replace("text[]", "text")
     text = re.sub(r"bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "integer PRIMARY KEY", text)
     text = text.replace("clock_timestamp()", "'now'").replace(" ~ ", " REGEXP ")
     made = []
@@ -321,10 +322,11 @@ def schema() -> tuple[str, ...]:
     return tuple(made)
 
 
-def _tables(path: Path) -> str:
+def _statements(migration: str, name: str) -> str:
+    (path,) = MIGRATIONS.glob(f"{migration}.py")
     spec = util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    tables: str = module.TABLES
-    return tables
+    statements: str = getattr(module, name)
+    return statements

@@ -100,9 +100,12 @@ CREATE CONSTRAINT TRIGGER model_stages_one_live AFTER INSERT ON model_stages
 """
 
 
+INTENTS = "ALTER TABLE intents ADD COLUMN models text[] NOT NULL DEFAULT '{}'"
+
+
 def upgrade() -> None:
     op.execute(TABLES)
-    op.execute("ALTER TABLE intents ADD COLUMN models text[] NOT NULL DEFAULT '{}'")
+    op.execute(INTENTS)
     op.execute(FOLLOWS)
     op.execute(ONE_LIVE)
     for table in ("models", "model_stages", "model_evidence"):
