@@ -184,10 +184,12 @@ class Restarted:
 
     def __init__(self, run: Run, name: str) -> None:
         self._words = [sys.executable, "-m", "kitepilot", "run", name]
+        self._ready = run.ready_file(name)
         plain = {k: v for k, v in os.environ.items() if k != COVERAGE_VARIABLE}
         self._environment = plain | {RUN_FOLDER_VARIABLE: str(run.folder)}
 
     def __enter__(self) -> Restarted:
+        self._ready.unlink(missing_ok=True)
         self._process = subprocess.Popen(self._words, env=self._environment)
         return self
 
@@ -212,8 +214,11 @@ class Restarted:
         self.__enter__()
 
     def drain(self) -> None:
+        """An orderly end; one that has just begun again hears the word only when it is up."""
+        self.until(self._ready.exists)
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(60) == 0
+        code = self._process.wait(60)
+        assert code == 0, f"{self._words[-1]} ended with {code} on SIGTERM"
 
 
 def _append(log: EventLog, topic: str, records: list[bytes]) -> None:
