@@ -28,7 +28,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 )
 ENGINE = MergeTree ORDER BY number
 """
-_CREATED = re.compile(r"(?<=^CREATE TABLE )(?!IF NOT EXISTS)|(?<=\bADD COLUMN )(?!IF NOT EXISTS)", re.M)
+_CREATED = re.compile(
+    r"(?:(?<=^CREATE TABLE )|(?<=^CREATE VIEW )|(?<=^CREATE MATERIALIZED VIEW )|(?<=\bADD COLUMN ))"
+    r"(?!IF NOT EXISTS)",
+    re.M,
+)
 
 
 class MigrationError(RuntimeError):

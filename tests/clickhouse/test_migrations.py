@@ -70,9 +70,31 @@ def test_retention_and_deduplication_are_what_the_design_says(migrated: Run) -> 
         if " TTL " in engine
     }
     assert kept.pop("ticks") == "toDateTime(archived_at) + toIntervalDay(30)"
-    assert set(kept) == {"bars", "features", "scores", "marks"}
+    assert set(kept) == {"bars", "features", "scores", "marks", "tick_minute_states", "latencies"}
     assert set(kept.values()) == {"toDateTime(archived_at) + toIntervalMonth(18)"}
-    assert all("non_replicated_deduplication_window = 1000" in engines[t] for t in ["ticks", *SHAPES])
+    fed_by_views = ["tick_minute_states", "latencies"]
+    remembering = ["ticks", *SHAPES, *fed_by_views]
+    assert all("non_replicated_deduplication_window = 1000" in engines[t] for t in remembering)
+
+
+@pytest.mark.stack
+def test_every_stored_moment_can_be_read_in_utc_and_in_ist(migrated: Run) -> None:
+    with connect(migrated, "api") as client:
+        rows = client.query(
+            "SELECT c.table, c.name, c.type FROM system.columns AS c JOIN system.tables AS t "
+            "ON t.database = c.database AND t.name = c.table WHERE c.database = 'kitepilot' "
+            "AND t.engine != 'MaterializedView' AND c.type LIKE '%DateTime64%' "
+            "AND c.table != 'schema_migrations'"
+        ).result_rows
+    found = {(table, name): kind for table, name, kind in rows}
+    assert ("fills", "filled_at") in found
+    for (table, name), kind in found.items():
+        if name.endswith("_ist"):
+            assert kind.endswith("'Asia/Kolkata')")
+            assert (table, name.removesuffix("_ist")) in found
+        else:
+            assert "'UTC')" in kind
+            assert (table, f"{name}_ist") in found, f"{table}.{name}"
 
 
 def test_a_gap_or_a_strange_name_is_refused(tmp_path: Path) -> None:
