@@ -23,7 +23,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-bootstrap: $(STAMP) ## Install everything into .venv and compile the kernels (once)
+bootstrap: $(STAMP) .venv-dbt/.made ## Install everything into .venv and .venv-dbt and compile the kernels (once)
 
 $(STAMP): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found: install Python 3.11 (Debian: apt-get install python3.11 python3.11-venv), or say make PYTHON=/path/to/python3.11"; exit 2; }
@@ -78,6 +78,13 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	@$(BIN)/python benchmarks/research_peers.py $(if $(QUICK),--quick)
 	@$(BIN)/python benchmarks/research_memory.py $(if $(QUICK),--quick)
 
+.venv-dbt/.made: dbt_project/requirements.lock $(STAMP)
+	@echo "installing dbt into .venv-dbt ..."
+	@test -x .venv-dbt/bin/python || $(PYTHON) -m venv .venv-dbt
+	@$(BIN)/uv pip install --quiet --python .venv-dbt/bin/python --require-hashes -r dbt_project/requirements.lock \
+	  || .venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r dbt_project/requirements.lock
+	@touch $@
+
 .venv-bench/.made: benchmarks/research_requirements.txt
 	@echo "installing the peers into .venv-bench ..."
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
@@ -116,6 +123,7 @@ repin: bootstrap ## Decide the stored days again and pin what comes out (NEW=1 r
 
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	@$(BIN)/uv pip compile --quiet dbt_project/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o dbt_project/requirements.lock
 
 docs: bootstrap ## Write the reference pages that are made from the code
 	@$(BIN)/python docs/generate.py

@@ -1,0 +1,28 @@
+with
+
+source as (
+
+    select * from {{ source('kitepilot', 'events') }}
+    where kind = 'feed_changed'
+
+),
+
+renamed as (
+
+    select
+        run_id,
+        session_date,
+        JSONExtractString(detail, 'state') as feed_state,
+        JSONExtractString(detail, 'detail') as reason,
+        source.source as producer,
+        seq as producer_seq,
+        event_at,
+        {{ to_ist('event_at') }} as event_at_ist,
+        emitted_at,
+        log_offset,
+        archived_at
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,32 @@
+with
+
+source as (
+
+    select * from {{ source('kitepilot', 'features') }}
+
+),
+
+renamed as (
+
+    select
+        run_id,
+        session_date,
+        interval_s,
+        close_at,
+        {{ to_ist('close_at') }} as close_at_ist,
+        token,
+        names,
+        values,
+        source.source as producer,
+        seq as producer_seq,
+        event_at,
+        {{ to_ist('event_at') }} as event_at_ist,
+        emitted_at,
+        log_offset,
+        row,
+        archived_at
+    from source
+
+)
+
+select * from renamed

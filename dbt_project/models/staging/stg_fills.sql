@@ -1,0 +1,34 @@
+with
+
+source as (
+
+    select * from {{ source('kitepilot', 'fills') }}
+
+),
+
+renamed as (
+
+    select
+        run_id,
+        session_date,
+        intent_id,
+        order_id,
+        trade_id,
+        token,
+        side,
+        quantity,
+        price_paise,
+        filled_at,
+        {{ to_ist('filled_at') }} as filled_at_ist,
+        source.source as producer,
+        seq as producer_seq,
+        event_at,
+        {{ to_ist('event_at') }} as event_at_ist,
+        emitted_at,
+        log_offset,
+        archived_at
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,33 @@
+with
+
+source as (
+
+    select * from {{ source('kitepilot', 'scores') }}
+
+),
+
+renamed as (
+
+    select
+        run_id,
+        session_date,
+        model,
+        interval_s,
+        close_at,
+        {{ to_ist('close_at') }} as close_at_ist,
+        token,
+        if(isNaN(score), null, score) as score,
+        weight,
+        source.source as producer,
+        seq as producer_seq,
+        event_at,
+        {{ to_ist('event_at') }} as event_at_ist,
+        emitted_at,
+        log_offset,
+        row,
+        archived_at
+    from source
+
+)
+
+select * from renamed
