@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from infra.analytics.seeds import SEEDS
 from kitepilot.config import RiskSection
 from kitepilot.events import Sizing
 from kitepilot.kernels.feature_docs import FAMILIES
@@ -32,6 +33,7 @@ STRATEGIES: dict[str, tuple[type[Any], dict[str, Parameter]]] = {
     "score_follower": (score_follower.ScoreFollower, score_follower.PARAMETERS),
 }
 FOLDER = DOCS / "reference"
+BOOK = DOCS.parent / "dbt_project"
 LAKH = 10_000_000  # paise
 #: What `sizing` shows: the same three wishes for every method.
 EXAMPLES: dict[str, dict[str, int]] = {
@@ -121,6 +123,11 @@ def strategy(made: type[Any], declared: dict[str, Parameter]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _whole(make: Callable[[], str], _: str) -> str:
+    """A file that is made from the code from its first line to its last."""
+    return make()
+
+
 PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "features.md": between_marks(features),
@@ -128,6 +135,7 @@ PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "strategies.md": strategies,
     FOLDER / "trading-state.md": between_marks(states.page),
     DOCS / "how-to" / "sizing.md": between_marks(sizing),
+    **{BOOK / "seeds" / f"{name}.csv": partial(_whole, make) for name, make in SEEDS.items()},
 }
 
 

@@ -33,6 +33,10 @@ class UnknownDayError(CalendarError):
 class ClosedDayError(CalendarError):
     """The exchange is closed, or open only for a special session that is not traded unless asked for."""
 
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason  # "weekend", "holiday, Holi"
+
 
 @dataclass(frozen=True)
 class Session:
@@ -176,7 +180,7 @@ def _why_closed(table: _Table, day: date) -> str:
 def _closed(day: date, reason: str) -> ClosedDayError:
     following = next_session(day)
     hint = f"The next session is {following}." if following else "The table holds no later session."
-    return ClosedDayError(f"{day} ({day:%A}): NSE is closed: {reason}. {hint}")
+    return ClosedDayError(f"{day} ({day:%A}): NSE is closed: {reason}. {hint}", reason)
 
 
 def _search(day: date, step: timedelta) -> date | None:

@@ -1,0 +1,1 @@
+"""The book of analysis: what dbt makes of the archive, and how it is run."""
