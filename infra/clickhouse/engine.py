@@ -83,13 +83,18 @@ class EngineConnection:
         return dict(map(json.loads, rows.bytes().splitlines()))
 
 
+def library() -> Callable[[str], Any]:
+    """The engine's `connect`. Loading it starts threads. Raises `ImportError` where it is missing."""
+    import chdb
+
+    return cast(Callable[[str], Any], chdb.connect)
+
+
 class Engine:
     """The engine of one data folder. The first connection keeps it alive."""
 
-    def __init__(self, data: Path, config: Path) -> None:
-        import chdb
-
-        self._connect = cast(Callable[[str], Any], chdb.connect)
+    def __init__(self, connect: Callable[[str], Any], data: Path, config: Path) -> None:
+        self._connect = connect
         self._address = f"{data}?config-file={config}"
         self._base = self._connect(self._address)
         self.version = self._ask("SELECT version()")

@@ -129,7 +129,8 @@ def checked(raw: bytes, words: list[str], default_format: str) -> Statement:
     """A statement that is safe to hand to the engine.
 
     Raises:
-        RequestError: several statements (62), the client's files (48), a change of role (497).
+        RequestError: several statements (62), the client's files (48), a change of role or a way out of the
+            tables (497).
     """
     if words[:2] in _SET_ROLE or (b";" in raw.rstrip()[:-1] and _speaks_of_roles(raw)):
         raise RequestError(497, "ACCESS_DENIED", "SET ROLE is not allowed")
@@ -137,6 +138,8 @@ def checked(raw: bytes, words: list[str], default_format: str) -> Statement:
         raise RequestError(62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
     if statements.names_a_file(raw):
         raise RequestError(48, "NOT_IMPLEMENTED", "INTO OUTFILE and FROM INFILE are not allowed over HTTP")
+    if name := statements.reaches_out(raw):
+        raise RequestError(497, "ACCESS_DENIED", f"Not enough privileges: {name} is not allowed here")
     kind = words[0] if words else ""
     text: str | bytes = raw
     with suppress(UnicodeDecodeError):
@@ -250,10 +253,12 @@ def _upload(connection: EngineConnection, table: UploadedTable, request: Request
     )
     name = statements.identifier(table.name)
     # readonly accounts may create temporary tables but not insert; the engine checks the rest
-    connection.raw.query(f"CREATE OR REPLACE TEMPORARY TABLE {name} ({structure})")
-    inserter = connection.raw.send_insert(
-        f"INSERT INTO {name}", options.get(f"{table.name}_format", "TabSeparated")
-    )
+    create = f"CREATE OR REPLACE TEMPORARY TABLE {name} ({structure})".encode()
+    kind = options.get(f"{table.name}_format", "TabSeparated")
+    if not kind.isalnum():
+        raise RequestError(73, "UNKNOWN_FORMAT", f"Unknown format {kind}")
+    connection.raw.query(checked(create, ["CREATE"], "TabSeparated").text)
+    inserter = connection.raw.send_insert(f"INSERT INTO {name}", kind)
     inserter.append(table.data)
     inserter.finish()
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from infra.clickhouse import bodies, execution, requests
+from infra.clickhouse import bodies, encodings, execution, requests
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import RequestError, described
 
@@ -86,6 +86,8 @@ class Handler(BaseHTTPRequestHandler):
     def _begin_request(self, query_id: str) -> None:
         self._query_id = query_id
         self._streaming = False
+        self._encoding = ""
+        self._encoder: encodings.Encoder | None = None
 
     def _serve(self, *, readonly: bool) -> None:
         with self.server.counting:
@@ -95,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         body = bodies.received(self.rfile, self.headers)  # type: ignore[arg-type]
         try:
             request = self._request(parameters, body)
+            self._encoding = encodings.chosen(self.headers, parameters)  # type: ignore[arg-type]
             execution.serve(self.server.engine, request, self, readonly=readonly)
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
             self.close_connection = True
@@ -162,20 +165,33 @@ class Handler(BaseHTTPRequestHandler):
     # --- execution.Answer ---------------------------------------------------------------------------
 
     def whole(self, body: Any, headers: dict[str, str]) -> None:
+        if self._encoding and len(body):
+            frame = encodings.encoder(self._encoding)
+            body = frame.block(bytes(body)) + frame.end()
+            headers = headers | {"Content-Encoding": self._encoding}
         self._head(200, headers, len(body))
         if self.command != "HEAD":
             self.wfile.write(body)
 
     def begin(self, headers: dict[str, str]) -> None:
         self._streaming = True
+        if self._encoding:
+            self._encoder = encodings.encoder(self._encoding)
+            headers = headers | {"Content-Encoding": self._encoding}
         self._head(200, headers, None)
 
     def piece(self, data: bytes) -> None:
         if data:
+            self._chunk(self._encoder.block(data) if self._encoder else data)
+
+    def end(self) -> None:
+        if self._encoder:
+            self._chunk(self._encoder.end())
+        self.wfile.write(b"0\r\n\r\n")
+        self._streaming = False
+
+    def _chunk(self, data: bytes) -> None:
+        if data:  # an empty chunk would end the body
             self.wfile.write(b"%x\r\n" % len(data))
             self.wfile.write(data)
             self.wfile.write(b"\r\n")
-
-    def end(self) -> None:
-        self.wfile.write(b"0\r\n\r\n")
-        self._streaming = False

@@ -13,6 +13,7 @@ from itertools import chain
 from infra.clickhouse.accounts import ACCOUNTS, Account
 from infra.clickhouse.bodies import UploadedTable
 from infra.clickhouse.errors import RequestError
+from infra.clickhouse.statements import OUTWARD
 
 _INTERFACE_PARAMETERS = """
     query database user password quota_key default_format query_id session_id session_check session_timeout
@@ -107,6 +108,8 @@ def understood(
     if not head.strip():
         raise RequestError(62, "SYNTAX_ERROR", "Empty query")
     settings, substitutions = _sorted(parameters, {table.name for table in tables})
+    if hidden := OUTWARD.intersection(settings):
+        raise RequestError(497, "ACCESS_DENIED", f"Not enough privileges: {min(hidden)} is not allowed here")
     # the engine numbers queries itself; this is how ours is found again in system.processes
     settings.setdefault("log_comment", query_id)
     return Request(

@@ -1,8 +1,8 @@
 """The embedded ClickHouse as a process: the engine in a wheel behind ClickHouse's own HTTP protocol.
 
 It listens on loopback, at the port of `storage.clickhouse_url`. Data survives `kill -9`: what was
-acknowledged is in a part on disk. What it lacks against a server: the native protocol, response compression,
-accounts managed by SQL, asynchronous inserts, the Kafka engine, zip backups.
+acknowledged is in a part on disk. What it lacks against a server: the native protocol, accounts managed by
+SQL, dictionaries, asynchronous inserts, the Kafka engine, zip backups.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from infra.clickhouse import accounts
+from infra.clickhouse.confinement import confine
 from kitepilot.run import Run
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def serve(folder: Path, port: int, run: Run) -> None:
     Raises:
         StartError: port in use, folder in use or not writable, engine missing or unable to open its data.
     """
-    from infra.clickhouse.engine import Engine
+    from infra.clickhouse.engine import Engine, library
     from infra.clickhouse.protocol import Server
 
     with held(folder):
@@ -76,10 +78,13 @@ def serve(folder: Path, port: int, run: Run) -> None:
         except ValueError as err:
             raise StartError(str(err)) from err
         config = accounts.write_engine_files(folder, run.config.storage.clickhouse_database)
+        shut_in(folder, run.ready_file(PROCESS).parent)
         try:
-            engine = Engine(folder / "data", config)
+            connect = library()
         except ImportError as err:
             raise StartError(f"the engine is missing ({err}); install it with `pip install chdb`") from err
+        try:
+            engine = Engine(connect, folder / "data", config)
         except RuntimeError as err:
             raise StartError(f"the engine cannot open {folder / 'data'}: {err}") from err
         try:
@@ -98,6 +103,16 @@ def serve(folder: Path, port: int, run: Run) -> None:
         server.server_close()
         engine.close()
         log.info("stopped")
+
+
+def shut_in(folder: Path, ready: Path) -> None:
+    """From here on this process sees its data, its backups and its code; the passwords are in memory."""
+    own = [folder / "data", folder / "backups", folder / "tmp"]
+    shutil.rmtree(folder / "tmp", ignore_errors=True)  # what a killed one left
+    for path in (*own, ready):
+        path.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(folder / "tmp")  # loading the engine's code makes a folder there
+    confine(own, [folder / "config.xml", folder / "users.xml"], ready)
 
 
 @contextmanager

@@ -30,6 +30,13 @@ WITH_RESULT = frozenset(
 STREAMABLE = frozenset(("SELECT", "WITH", "FROM"))
 
 
+#: Functions that read files, run programs or see this process, which the engine's rights do not cover, and
+#: the settings by which SQL hides in a string or in another dialect.
+OUTWARD = frozenset(
+    "file python executable eval dialect additional_table_filters additional_result_filter".split()  # noqa: SIM905 - a table of words
+)
+
+
 class Token(NamedTuple):
     """One significant token; comments and white space are left out."""
 
@@ -92,6 +99,32 @@ def names_a_file(text: bytes) -> bool:
         return False
     words = (token.text.upper() for token in tokens(text, len(text)) if token.kind == "word")
     return any(word in (b"OUTFILE", b"INFILE") for word in words)
+
+
+def reaches_out(text: bytes) -> str | None:
+    """The first name in a statement by which SQL leaves the tables; None for all but a few statements.
+
+    A name counts wherever it stands (`APPLY file`, `arrayMap(file, ..)`) and however it is quoted.
+    """
+    lowered = text.lower()
+    if b"\\" not in text and not any(name.encode() in lowered for name in OUTWARD):
+        return None
+    for token in tokens(text, len(text)):
+        if token.kind == "word" and (name := token.text.lower().decode()) in OUTWARD:
+            return name
+        if (
+            token.kind == "string"
+            and token.text[:1] in (b"`", b'"')
+            and (name := _unquoted(token)) in OUTWARD
+        ):
+            return name
+    return None
+
+
+def _unquoted(token: Token) -> str:
+    """The name a quoted identifier means; nobody writes letters as escapes but to hide them."""
+    text = token.text[1:-1].decode("utf-8", "replace").lower()
+    return "file" if "\\x" in text else text.replace("\\", "")
 
 
 def insert_data(text: bytes) -> InsertData | None:

@@ -6,6 +6,7 @@ Runs against `$CLICKHOUSE_URL` if that is set, else against the embedded server,
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 import uuid
 import zlib
@@ -52,7 +53,8 @@ def client_of(run: Run, role: str = "owner", **options: Any) -> Client:
     return clickhouse_connect.get_client(
         host=parts.hostname or "",
         port=parts.port or 0,
-        username=role,
+        interface=parts.scheme,
+        username=account(role),
         password=password(run, role),
         database=DATABASE,
         **options,
@@ -71,6 +73,11 @@ def table(client: Client) -> Iterator[str]:
     client.command(f"CREATE TABLE {name} (a Int64, s String) ENGINE = MergeTree ORDER BY a")
     yield name
     client.command(f"DROP TABLE {name}")
+
+
+def account(role: str) -> str:
+    """The name under which a server knows a role."""
+    return os.environ.get(f"KITEPILOT_CLICKHOUSE_USER_{role.upper()}", role)
 
 
 def refused(client: Client, query: str, **options: Any) -> int | None:
@@ -137,7 +144,7 @@ def _post(run: Run, query: str, body: bytes, encoding: str = "") -> httpx.Respon
         params={"query": query},
         content=body,
         headers={"Content-Encoding": encoding} if encoding else {},
-        auth=("owner", password(run, "owner")),
+        auth=(account("owner"), password(run, "owner")),
         timeout=20,
     )
 
@@ -305,7 +312,7 @@ def test_numpy_columns_are_inserted_without_python_rows(client: Client, table: s
 def test_a_wrong_password_and_an_unknown_user_are_refused_alike(owner: Run) -> None:
     replies = [
         httpx.post(owner.config.storage.clickhouse_url, content="SELECT 1", auth=who)
-        for who in (("owner", "wrong"), ("nobody", "wrong"), ("", ""))
+        for who in ((account("owner"), "wrong"), ("nobody", "wrong"), ("", ""))
     ]
     assert {reply.status_code for reply in replies} == {403}
     assert {reply.headers["X-ClickHouse-Exception-Code"] for reply in replies} == {"516"}
@@ -315,6 +322,6 @@ def test_get_changes_nothing(owner: Run, table: str) -> None:
     reply = httpx.get(
         owner.config.storage.clickhouse_url,
         params={"query": f"INSERT INTO {DATABASE}.{table} VALUES (1, 'x')"},
-        auth=("owner", password(owner, "owner")),
+        auth=(account("owner"), password(owner, "owner")),
     )
     assert reply.headers["X-ClickHouse-Exception-Code"] == "164"

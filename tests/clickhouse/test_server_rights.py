@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
+from clickhouse_connect.driver.external import ExternalData
 from clickhouse_process import new_run
 
 from infra.clickhouse.client import connect
@@ -27,7 +28,14 @@ DENIED = {
         "TRUNCATE TABLE fills",
         "CREATE DATABASE kitepilot_mine",
     ],
-    "dbt": [INSERT, "DROP TABLE ticks", "CREATE TABLE mine (a Int8) ENGINE = Memory"],
+    "dbt": [
+        INSERT,
+        "DROP TABLE ticks",
+        "CREATE TABLE mine (a Int8) ENGINE = Memory",
+        "CREATE DATABASE mine",
+        "CREATE MATERIALIZED VIEW kitepilot_x.m TO kitepilot.schema_migrations AS "
+        "SELECT 0 AS number, '' AS title, '' AS checksum FROM kitepilot.fills",
+    ],
     "superset": [INSERT, "DROP TABLE ticks", "CREATE DATABASE kitepilot_mine", "SET readonly = 0"],
     "api": [INSERT, "DROP TABLE ticks", "CREATE DATABASE kitepilot_mine", "SET readonly = 0"],
 }
@@ -39,6 +47,33 @@ NOBODY_MAY = [
     "SELECT * FROM default.`/etc/passwd`",
     "INSERT INTO FUNCTION file('/tmp/stolen.csv', 'CSV', 'a Int8') SELECT 1",
     "SELECT 1 INTO OUTFILE '/tmp/stolen.csv'",
+    "SELECT file('/etc/hostname')",
+    "SELECT `file`('/etc/hostname')",
+    "SELECT `fi\\x6ce`('/etc/hostname')",
+    "SELECT `f\\ile`('/etc/hostname')",
+    "SELECT \"file\"('/etc/hostname')",
+    "SELECT * APPLY(file) FROM (SELECT '/etc/hostname')",
+    "SELECT arrayMap(file, ['/etc/hostname'])",
+    "WITH file('/etc/hostname') AS stolen SELECT stolen",
+    "INSERT INTO x VALUES (file('/etc/hostname'))",
+    "SELECT 1 SETTINGS additional_result_filter = 'length(file(''/etc/hostname'')) > 0'",
+    "SET dialect = 'prql'",
+    "SELECT * FROM eval('SELECT 1') SETTINGS allow_experimental_eval_table_function = 1",
+    "SELECT * FROM python(os)",
+    "SELECT * FROM executable('id', 'TSV', 'a String')",
+    "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+    "SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+    "SELECT * FROM sqlite('/tmp/x.db', 't')",
+    "SELECT * FROM icebergLocal('/etc')",
+    "CREATE DATABASE kitepilot_fs ENGINE = Filesystem('/')",
+    "CREATE DATABASE kitepilot_pg ENGINE = PostgreSQL('127.0.0.1:1', 'a', 'b', 'c')",
+    "CREATE TABLE kitepilot_x.out (a String) ENGINE = URL('http://127.0.0.1:1/', 'TSV')",
+    "CREATE TABLE kitepilot_x.out (a String) ENGINE = File('TSV')",
+    "CREATE DICTIONARY kitepilot_x.d (k UInt64) PRIMARY KEY k SOURCE(EXECUTABLE(command 'id' format 'TSV')) "
+    "LAYOUT(FLAT()) LIFETIME(0)",
+    "CREATE DICTIONARY kitepilot_x.d (k UInt64) PRIMARY KEY k SOURCE(HTTP(url 'http://127.0.0.1:1/' "
+    "format 'TSV')) LAYOUT(FLAT()) LIFETIME(0)",
+    "BACKUP DATABASE kitepilot TO S3('http://127.0.0.1:1/a', 'b', 'c')",
     "SELECT * FROM system.users",
     "SET ROLE kitepilot_owner",
     "/* a comment */ set\n-- another\nrole ALL",
@@ -50,6 +85,9 @@ NOBODY_MAY = [
     "EXECUTE AS owner",
     "SYSTEM SHUTDOWN",
 ]
+
+
+OWNER_MAY_NOT = [query for query in NOBODY_MAY if "SYSTEM SHUTDOWN" not in query]
 
 
 @pytest.fixture(params=["sink", "dbt", "superset", "api"])
@@ -75,6 +113,39 @@ def test_an_account_is_denied_what_is_not_its_work(account: Client) -> None:
         with pytest.raises(DatabaseError) as caught:
             account.command(query)
         assert caught.value.code in (164, 497), query
+
+
+@pytest.mark.parametrize("setting", ["additional_result_filter", "dialect", "additional_table_filters"])
+def test_no_setting_in_the_url_carries_sql_past_the_check(account: Client, setting: str) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        account.query("SELECT 1", settings={setting: "length(file('/etc/hostname')) > 0"})
+    assert caught.value.code == 497
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        "a Int8); SET ROLE kitepilot_owner; --",
+        "a Int8 DEFAULT 1) ENGINE = Memory; SET ROLE kitepilot_owner; SELECT (1",
+        "a String DEFAULT file('/etc/hostname')",
+    ],
+)
+def test_the_columns_of_external_data_hide_no_statement(account: Client, structure: str) -> None:
+    for extra in (
+        ExternalData(file_name="x.csv", data=b"1\n", fmt="CSV", structure=structure),
+        ExternalData(file_name="x.csv", data=b"1\n", fmt="CSV", types=[structure]),
+        ExternalData(file_name="x.csv", data=b"1\n", fmt="CSV; SET ROLE kitepilot_owner", structure="a Int8"),
+    ):
+        with pytest.raises(DatabaseError):
+            account.query("SELECT currentRoles()", external_data=extra)
+
+
+def test_the_owner_too_stays_inside_its_tables(server_home: tuple[Path, str], tmp_path: Path) -> None:
+    run = new_run(server_home[0], server_home[1], f"paper-{tmp_path.name}")
+    with connect(run, "owner") as owner:
+        for query in OWNER_MAY_NOT:
+            with pytest.raises(DatabaseError):
+                owner.command(query)
 
 
 def test_a_role_in_the_url_changes_nothing(account: Client) -> None:
