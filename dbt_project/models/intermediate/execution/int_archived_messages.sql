@@ -1,0 +1,31 @@
+-- Where on the log a row came from is the archive's own affair, so these are the raw tables, not their staging.
+with
+
+{% set tables = [
+    'ticks', 'bars', 'features', 'scores', 'signals', 'verdicts', 'account', 'intents', 'orders', 'fills',
+    'order_updates', 'marks', 'events', 'dead_letters', 'foreign_fills'
+] %}
+messages as (
+
+    {% for table in tables %}
+    select run_id, session_date, log_topic, log_partition, log_offset, 1 as row_count
+    from {{ source('kitepilot', table) }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+final as (
+
+    select
+        run_id,
+        session_date,
+        log_topic as topic,
+        uniqExact(log_partition, log_offset) as stored_messages,
+        count() as stored_rows
+    from messages
+    group by run_id, session_date, topic
+
+)
+
+select * from final
