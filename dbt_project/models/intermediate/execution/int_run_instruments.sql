@@ -25,7 +25,8 @@ final as (
         JSONExtractInt(terms, 'tick_size_paise') as tick_size_paise,
         nullIf(JSONExtractInt(terms, 'freeze_quantity'), 0) as freeze_quantity,
         fromUnixTimestamp64Nano(JSONExtractInt(terms, 'entry_cutoff_at'), 'UTC') as entry_cutoff_at,
-        fromUnixTimestamp64Nano(JSONExtractInt(terms, 'force_flat_at'), 'UTC') as force_flat_at
+        fromUnixTimestamp64Nano(JSONExtractInt(terms, 'force_flat_at'), 'UTC') as force_flat_at,
+        fromUnixTimestamp64Nano(JSONExtractInt(terms, 'continuous_close_at'), 'UTC') as continuous_close_at
     from instruments
 
 )
