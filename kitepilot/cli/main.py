@@ -16,6 +16,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot.cli import (
     afterwards,
+    analytics,
     audit,
     datasets,
     features,
@@ -296,6 +297,7 @@ app.add_typer(slippage.app, name="slippage")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
+app.add_typer(analytics.app, name="analytics")
 
 
 @market.command()
