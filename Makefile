@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway bench bench-quick bench-research faults storm sandbox-demo repin lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-research faults storm sandbox-demo repin lock docs clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ chaos: bootstrap ## Kill, freeze, cut and fill real processes through paper days
 
 storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
 	@$(BIN)/python benchmarks/storm.py
+
+stress-clickhouse: bootstrap ## Eight clients at once on ClickHouse, then kill -9 under writing (SECONDS=60; CLICKHOUSE_URL= another server)
+	@$(BIN)/python tests/clickhouse/stress.py --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m pytest -q -rP tests/clickhouse/test_clickhouse_crash.py
 
 kill-gateway: bootstrap ## kill -9 the gateway at every await and every line it passes (up to an hour)
 	@KILL_EVERYWHERE=1 $(BIN)/python -m pytest -q -s tests/gateway/test_killed_at_every_await.py
