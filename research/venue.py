@@ -130,7 +130,10 @@ class ModelledVenue:
         arrives_at = self._arrival(intent, at)
         for file in self._desk.intents[intent.intent_id]:
             outcome = self._place(intent, file.tag, file.truth.quantity, arrives_at)
-            told += self._tell(self._desk.settle(file, outcome, at, arrives_at, at, steady=arrives_at))
+            settled = self._desk.settle(
+                file, outcome, at, arrives_at, at, steady=arrives_at, sent_event_at=at
+            )
+            told += self._tell(settled)
         return told
 
     def advance(self, packets: Packets, sent_at: npt.NDArray[np.int64], until: int) -> list[Told]:

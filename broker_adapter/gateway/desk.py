@@ -11,7 +11,7 @@ order never becomes terminal for others before each of its fills was told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -146,9 +146,20 @@ class Desk:
         return _change(file, (_line(self.run_id, file, OPENED, now, told=False),))
 
     def settle(
-        self, file: OrderFile, outcome: Outcome, now: int, wall: int, sent_at: int, *, steady: int
+        self,
+        file: OrderFile,
+        outcome: Outcome,
+        now: int,
+        wall: int,
+        sent_at: int,
+        *,
+        steady: int,
+        sent_event_at: int = 0,
     ) -> Change:
-        """The request came back: accepted, refused for certain, or nobody knows. `steady`: see `missed`."""
+        """The request came back: accepted, refused for certain, or nobody knows. `steady`: see `missed`.
+
+        `sent_event_at`: session time when it left; 0 where nothing left.
+        """
         event, kind, detail = _meaning(outcome)
         if isinstance(outcome, Accepted):
             file.order_id = file.order_id or outcome.order_id
@@ -158,11 +169,10 @@ class Desk:
         file.outcome, file.message = kind, detail or file.message
         file.missing_since, file.missing_steady, file.looks = now, steady, 0
         self._keep(file)
-        latency = wall - sent_at
-        line = _line(
-            self.run_id, file, kind, now, told=file.truth != before, detail=detail, latency_ns=latency
-        )
-        return _change(file, (line,), sent_at=sent_at, replied_at=wall)
+        line = _line(self.run_id, file, kind, now, told=file.truth != before, detail=detail)
+        left = {"submitted_at": sent_at, "submitted_event_at": sent_event_at} if sent_event_at else {}
+        journaled = msgspec.structs.replace(line.journaled, latency_ns=wall - sent_at, **left)
+        return _change(file, (replace(line, journaled=journaled),), sent_at=sent_at, replied_at=wall)
 
     def hear(self, report: OrderReport, now: int) -> tuple[OrderFile, Change | None] | None:
         """A row of the book or an order frame. None: not ours. No change: nothing new, or trades missing."""
@@ -294,9 +304,7 @@ def _change(
     )
 
 
-def _line(
-    run_id: str, file: OrderFile, kind: str, now: int, *, told: bool, detail: str = "", latency_ns: int = 0
-) -> Line:
+def _line(run_id: str, file: OrderFile, kind: str, now: int, *, told: bool, detail: str = "") -> Line:
     intent = file.intent
     journaled = OrderJournaled(
         source=ORDERS_SOURCE,
@@ -317,7 +325,6 @@ def _line(
         filled_quantity=file.filled_quantity,
         price_paise=intent.limit_price_paise,
         detail=detail,
-        latency_ns=latency_ns,
     )
     return Line(journaled, _update(run_id, file, now, detail) if told else None)
 

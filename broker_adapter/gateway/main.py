@@ -308,6 +308,7 @@ class Gateway:
             sent.replied_at,
             sent.sent_at,
             steady=self._machine.monotonic_ns(),
+            sent_event_at=sent.event_at,
         )
         await self._scribe.post([settled])
         if (refusal := self._refusals.hear(sent.outcome)) is not None:

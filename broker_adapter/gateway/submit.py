@@ -21,11 +21,15 @@ FENCED = "fenced"  # the code of what is not sent because the watchdog flattens
 
 
 class Sent(NamedTuple):
-    """What came of a request, and the machine clock (ns) before it left and after its reply."""
+    """What came of a request, and the machine clock (ns) before it left and after its reply.
+
+    `event_at`: session time when it left, 0 where nothing left.
+    """
 
     outcome: Outcome
     sent_at: int
     replied_at: int
+    event_at: int = 0
 
 
 class Submitter:
@@ -94,5 +98,6 @@ class Submitter:
             raised = self._fence.raised()
             reason = raised.reason if raised else "it was lowered just now"
             return Sent(Rejected(FENCED, f"the watchdog's fence stands: {reason}"), sent_at, sent_at)
+        event_at = self._limits.now()
         outcome = self._broker.submit(intent, tag, quantity)
-        return Sent(outcome, sent_at, self._machine.time_ns())
+        return Sent(outcome, sent_at, self._machine.time_ns(), event_at)

@@ -91,6 +91,10 @@ class RateLimits:
         self._exits: dict[Scope, int] = {}
         self._exit_passed = asyncio.Event()
 
+    def now(self) -> int:
+        """Session time, ns UTC: what the requests' stamps are of."""
+        return self._clock.now()
+
     async def admit(self, scope: Scope, exit: bool = False) -> None:
         """Wait for leave to send one request and take it; nobody tells of its answer.
 

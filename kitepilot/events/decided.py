@@ -115,3 +115,5 @@ class OrderJournaled(Event, frozen=True, kw_only=True, tag="order_journaled"):
     detail: str = ""
     latency_ns: int = 0  # request sent -> reply read, machine clock, where it applies
     slice: int = 0  # which child of the intent; quantities and status are this child's
+    submitted_at: int = 0  # on the reply to a request that left: when it did, machine clock
+    submitted_event_at: int = 0  # and in session time, which the broker's rates count in

@@ -257,6 +257,8 @@ def samples(seq: int) -> dict[str, list[e.AnyEvent]]:
         price_paise=150_080,
         latency_ns=1_000,
         slice=1,
+        submitted_at=2_000,
+        submitted_event_at=3_000,
     )
     postback = e.PostbackReceived(
         **at("api", seq), order_id=f"o{seq}", status="COMPLETE", body='{"order_id": "o"}', received_at=13

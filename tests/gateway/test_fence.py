@@ -51,6 +51,7 @@ async def test_behind_the_fence_neither_an_entry_nor_an_exit_reaches_the_broker(
     sent = await desk.submit(intent(purpose=purpose), f"{ID}00", 10)
     assert isinstance(sent.outcome, Rejected) and sent.outcome.code == FENCED
     assert "the gateway is silent" in sent.outcome.message
+    assert sent.event_at == 0  # nothing left, so no stamp counts towards the broker's rates
     assert fence.down()
     after = await desk.submit(intent(purpose=purpose), f"{ID}01", 10)
     assert isinstance(after.outcome, Accepted) and venue.taken == [f"{ID}01"]

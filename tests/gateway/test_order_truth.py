@@ -147,9 +147,10 @@ def test_every_order_of_the_news_tells_the_same_fills_once_and_the_end_last(
 )
 def test_three_things_are_said_about_a_request(outcome: Outcome, status: OrderStatus, kind: str) -> None:
     desk, file = opened()
-    change = desk.settle(file, outcome, NOW, NOW + 5, NOW, steady=NOW)
-    assert (change.status, change.lines[0].journaled.kind) == (status, kind)
-    assert change.lines[0].journaled.latency_ns == 5
+    change = desk.settle(file, outcome, NOW, NOW + 5, NOW, steady=NOW, sent_event_at=NOW - 7)
+    line = change.lines[0].journaled
+    assert (change.status, line.kind) == (status, kind)
+    assert (line.latency_ns, line.submitted_at, line.submitted_event_at) == (5, NOW, NOW - 7)
     assert bool(desk.live()) is not status.terminal
 
 
@@ -254,11 +255,12 @@ async def test_no_session_second_sees_more_orders_than_allowed(purpose: Purpose,
     submitter = Submitter(broker, RateLimits(clock, EntryShares()), RiskSection(), BrokerSection(), OPEN)
     ticking = asyncio.create_task(run_clock(clock, 20))
     async with asyncio.timeout(20):
-        await asyncio.gather(
+        sent = await asyncio.gather(
             *(submitter.submit(i, f"{i.intent_id}00", i.quantity) for i in many(40, purpose))
         )
     ticking.cancel()
     submitter.close()
+    assert all(NOW <= each.event_at <= clock.now() for each in sent)
     counts = [broker.seconds.count(second) for second in set(broker.seconds)]
     assert sum(counts) == 40
     assert max(counts) <= limit

@@ -27,6 +27,8 @@ renamed as (
         detail,
         if(latency_ns > 0, latency_ns / 1e6, null) as latency_ms,
         slice,
+        {{ null_if_epoch('submitted_at') }} as submitted_at,
+        {{ null_if_epoch('submitted_event_at') }} as submitted_event_at,
         source.source as producer,
         seq as producer_seq,
         event_at,

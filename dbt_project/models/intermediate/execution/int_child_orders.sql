@@ -28,6 +28,8 @@ children as (
         toInt64(countIf(lines.line_kind = 'fill' and lines.status in ('cancelled', 'rejected'))) as late_fill_lines,
         minOrNullIf(lines.event_at, lines.line_kind = 'submitting') as opened_at,
         minOrNullIf(lines.emitted_at, lines.line_kind = 'submitting') as journaled_at,
+        max(lines.submitted_at) as submitted_at,
+        max(lines.submitted_event_at) as submitted_event_at,
         minOrNullIf(lines.event_at, lines.line_kind in ('accepted', 'rejected', 'throttled', 'unknown')) as answered_at,
         minOrNullIf(lines.emitted_at, lines.line_kind in ('accepted', 'rejected', 'throttled', 'unknown')) as replied_at,
         minOrNullIf(lines.emitted_at, lines.line_kind = 'fill') as first_fill_told_at,

@@ -39,6 +39,7 @@ rolled_up as (
         max(children.request_ms) as request_ms,
         min(children.opened_at) as opened_at,
         min(children.journaled_at) as journaled_at,
+        min(children.submitted_at) as submitted_at,
         max(children.answered_at) as answered_at,
         max(children.replied_at) as replied_at,
         min(children.first_fill_told_at) as first_fill_told_at,

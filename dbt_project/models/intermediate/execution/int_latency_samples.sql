@@ -19,9 +19,12 @@ orders as (
         session_date,
         decided_at as event_at,
         arrayJoin([
-            ('signal_to_intent', if(purpose = 'entry', signal_to_intent_ms, null)),
-            ('intent_to_journal', intent_to_journal_ms),
-            ('intent_to_reply', intent_to_reply_ms),
+            ('signal_to_enqueued', signal_to_enqueued_ms),
+            ('tick_to_enqueued', tick_to_enqueued_ms),
+            ('enqueued_to_journal', enqueued_to_journal_ms),
+            ('enqueued_to_submit', enqueued_to_submit_ms),
+            ('tick_to_submit', tick_to_submit_ms),
+            ('enqueued_to_reply', enqueued_to_reply_ms),
             ('tick_to_reply', tick_to_reply_ms),
             ('reply_to_fill_told', reply_to_fill_told_ms),
             ('decision_to_first_fill', decision_to_first_fill_ms),
@@ -43,9 +46,9 @@ requests as (
 
 marks as (
 
-    select run_id, session_date, event_at, 'tick_to_mark' as stage, {{ ms_between('any(received_at)', 'any(emitted_at)') }} as latency_ms
+    select run_id, session_date, event_at, 'tick_to_mark' as stage, {{ ms_between('received_at', 'emitted_at') }} as latency_ms
     from {{ ref('stg_marks') }}
-    group by run_id, session_date, event_at
+    where row = 0
 
 ),
 

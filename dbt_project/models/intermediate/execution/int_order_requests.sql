@@ -16,7 +16,7 @@ requests as (
         slice,
         outcome,
         refusal_code,
-        coalesce(opened_at, answered_at) as requested_at
+        submitted_event_at as requested_at
     from children
     where refusal_code not in ('gateway_limit', 'fenced', 'breaker_open', 'unreachable', 'intent')
 
