@@ -14,6 +14,9 @@ How exactly once is reached, in three parts, each of which would not be enough a
 
 Fixed offset ranges as batch boundaries would let tokens alone do it, but would hold back the last rows of
 every topic until its range is full; ReplacingMergeTree would need FINAL in every query for ever.
+
+Memory is bounded by `BATCH_ROWS` and one poll: where ClickHouse is slow or away, the flush waits, and the
+source is not asked again before it is done.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.connectors import LogSource
+from flows.connectors.lifecycle import PROCESS
 from flows.run import run_flow
 from infra.clickhouse.client import ClickHouseUnreachableError, connect
 from infra.clickhouse.event_columns import event_columns
@@ -295,7 +299,8 @@ def start_of(run: Run) -> dict[TopicPartition, int]:
 
 def open_archive(run: Run, state: ArchiveState | None) -> Archive:
     """The archive of a run, with what a crashed predecessor left unfinished done first."""
-    inserter = Inserter(connect(run, "sink"), run.folder / f"{NAME}.spool")
+    spool = run.folder / f"{NAME}.spool"
+    inserter = Inserter(connect(run, "sink"), spool, stopping=lambda: PROCESS.draining)
     session_date = date.fromisoformat(run.config.session.date)
     intents = partial(permitted, run_id=run.run_id, config_hash=run.config_hash)
     return Archive(run.run_id, session_date, start_of(run), inserter, state, {INTENTS.name: intents})
