@@ -29,7 +29,7 @@ class Book:
     day: TradedDay
 
     def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
-        """What a query gives. Databases: kitepilot (raw), kitepilot_staging, _intermediate, _marts, _seeds."""
+        """What a query gives. The raw database is `kitepilot`; `kitepilot_marts` need not be named."""
         with connect(self.run, "dbt", database="kitepilot_marts") as client:
             return list(client.query(query, parameters or None).named_results())
 

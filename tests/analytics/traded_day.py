@@ -1,7 +1,7 @@
 """Half an hour of a small seeded market, traded, journaled and archived as the processes would.
 
-The market flow, the decision fold and the archive are the real ones; the broker is a few lines: of five orders one
-is rejected, one filled in two parts, one filled in part and cancelled.
+The market flow, the decision fold and the archive are the real ones; the broker is a few lines: of five
+orders one is rejected, one filled in two parts, one filled in part and cancelled.
 """
 
 from __future__ import annotations
