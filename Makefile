@@ -18,10 +18,10 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-research faults storm sandbox-demo repin lock docs clean
+.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bootstrap: $(STAMP) .venv-dbt/.made ## Install everything into .venv and .venv-dbt and compile the kernels (once)
 
@@ -128,9 +128,24 @@ repin: bootstrap ## Decide the stored days again and pin what comes out (NEW=1 r
 lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(BIN)/uv pip compile --quiet dbt_project/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o dbt_project/requirements.lock
+	@$(BIN)/uv pip compile --quiet superset/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o superset/requirements.lock
 
 docs: bootstrap ## Write the reference pages that are made from the code
 	@$(BIN)/python docs/generate.py
+
+dashboards: bootstrap .venv-superset/.made ## Superset over the book of analysis, on this machine alone (PORT= BACKGROUND=1 CONFIG=)
+	@$(KP) dashboards up $(if $(PORT),--port $(PORT)) $(if $(BACKGROUND),--background) $(if $(CONFIG),--config '$(CONFIG)')
+
+dashboards-export: bootstrap .venv-superset/.made ## What was changed in the browser, back into superset/assets (CHECK=1 only tells)
+	@$(KP) dashboards export $(if $(CHECK),--check) $(if $(CONFIG),--config '$(CONFIG)')
+
+.venv-superset/.made: superset/requirements.lock superset/remove_telemetry.py $(STAMP)
+	@echo "installing Superset into .venv-superset (650 MB) ..."
+	@test -x .venv-superset/bin/python || $(PYTHON) -m venv .venv-superset
+	@$(BIN)/uv pip install --quiet --python .venv-superset/bin/python --require-hashes -r superset/requirements.lock \
+	  || .venv-superset/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r superset/requirements.lock
+	@.venv-superset/bin/python superset/remove_telemetry.py
+	@touch $@
 
 clean: ## Remove everything the runs wrote (not the virtual environment)
 	@test ! -x $(KP) || $(KP) down >/dev/null 2>&1 || true

@@ -21,7 +21,9 @@ def main() -> int:
     for page in (Path(found.origin).parent / "static" / "assets").glob("*.js"):
         content = page.read_bytes()
         if PIXEL in content:
-            mended = page.with_suffix(".mended")  # a new file: an installer may share the old one between places
+            mended = page.with_suffix(
+                ".mended"
+            )  # a new file: an installer may share the old one between places
             mended.write_bytes(content.replace(PIXEL, NOTHING))
             mended.replace(page)
     return 0

@@ -45,7 +45,7 @@ def opened_book(config: Config, home: Path) -> Iterator[Run]:
         infra.clickhouse.migrate.MigrationError: the tables cannot be brought up to date.
     """
     run = Run("analytics", home / FOLDER / "server", config)
-    with _alone(home / FOLDER), _answering(run):
+    with _alone(home / FOLDER), answering(run):
         migrate(run)
         yield run
 
@@ -62,7 +62,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _answering(run: Run) -> Iterator[None]:
+def answering(run: Run) -> Iterator[None]:
+    """The server of `run`'s configuration, started where it is this machine's and nobody listens.
+
+    Others may use it meanwhile. Raises as `opened_book`.
+    """
     parts = urlsplit(run.config.storage.clickhouse_url)
     if _listens(parts.hostname or "", parts.port or 8123) or parts.hostname not in _LOOPBACK:
         connect(run, "dbt", database="default").close()

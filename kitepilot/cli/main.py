@@ -18,6 +18,7 @@ from kitepilot.cli import (
     afterwards,
     analytics,
     audit,
+    dashboards,
     datasets,
     features,
     leaks,
@@ -298,6 +299,7 @@ app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
 app.add_typer(analytics.app, name="analytics")
+app.add_typer(dashboards.app, name="dashboards")
 
 
 @market.command()
