@@ -34,6 +34,7 @@ REGISTRY = "registry"  # models.offline: the live model of `kitepilot models`
 RUPEES = "_rupees"
 LATEST = "latest"
 Weekday = typing.Literal["monday", "tuesday", "wednesday", "thursday", "friday"]
+PackReplay = typing.Literal["all", "decisions", "none"]
 DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
@@ -170,6 +171,16 @@ class RetrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("retrain.enabled wants a dataset in retrain.data (`kitepilot datasets list`)")
         if self.enabled and not (self.weekdays or self.every_sessions):
             raise ValueError("retrain.enabled wants retrain.weekdays or retrain.every_sessions")
+
+
+class DailyPackSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The day's papers, made by themselves after the close: `kitepilot daily-pack`.
+
+    `replay`: what of the day is computed again and compared: `all`, its `decisions` alone, or `none`.
+    """
+
+    enabled: bool = True
+    replay: PackReplay = "all"
 
 
 class SizingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -401,6 +412,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategies: StrategySection = StrategySection()
     models: ModelSection = ModelSection()
     retrain: RetrainSection = RetrainSection()
+    daily_pack: DailyPackSection = DailyPackSection()
     risk: RiskSection = RiskSection()
     watchdog: WatchdogSection = WatchdogSection()
     broker: BrokerSection = BrokerSection()

@@ -86,14 +86,7 @@ def panels(rows: int, width: float = 7.6, height: float = 2.4, columns: int = 1)
 
 def svg_of(figure: Any, title: str) -> str:
     """The figure as an <svg> element with `title` for who cannot see it. No date, no outside reference."""
-    import matplotlib as mpl
-
-    drawn = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    markup = drawn.getvalue()
-    markup = markup[markup.index("<svg") :].strip()
-    markup = re.sub(r"<metadata>.*?</metadata>", "", markup, count=1, flags=re.DOTALL)
+    markup = _saved(figure, _STYLE)
     markup = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", markup, count=1)
     markup = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", markup, count=1)
     for colour, name in _VARIABLES.items():
@@ -101,3 +94,20 @@ def svg_of(figure: Any, title: str) -> str:
     label, inches = escape(title, quote=True), figure.get_size_inches()[0]
     size = f"max-width:{inches * WIDEST:.0f}px;min-width:{min(inches, NARROWEST_INCHES) * 96:.0f}px"
     return markup.replace("<svg", f'<svg role="img" aria-label="{label}" style="{size}"', 1)
+
+
+def print_svg_of(figure: Any) -> str:
+    """The figure as an <svg> element for paper: its own colours, letters as outlines, no CSS."""
+    return _saved(figure, {**_STYLE, "svg.fonttype": "path"})
+
+
+def _saved(figure: Any, style: Any) -> str:
+    import matplotlib as mpl
+
+    drawn = io.StringIO()
+    with mpl.rc_context(style):
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    markup = drawn.getvalue()
+    return re.sub(
+        r"<metadata>.*?</metadata>", "", markup[markup.index("<svg") :].strip(), count=1, flags=re.DOTALL
+    )

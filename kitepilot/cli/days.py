@@ -45,6 +45,15 @@ class KnownRun:
         return Run(self.run_id, home / "runs" / self.run_id, self.config())
 
     @property
+    def recorded_config_hash(self) -> str:
+        """As it was recorded; a later version of KitePilot may fill in other defaults and hash otherwise."""
+        from infra.session_archive import read_card
+
+        if self.archive is not None:
+            return read_card(self.archive).config_hash
+        return configuration.config_hash(self.config())
+
+    @property
     def log_kind(self) -> str:
         return self.config().log.kind
 

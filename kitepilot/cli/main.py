@@ -19,6 +19,7 @@ from kitepilot.cli import (
     analytics,
     audit,
     dashboards,
+    daily_pack,
     datasets,
     features,
     leaks,
@@ -321,6 +322,7 @@ panic.add_to(app)
 replay.add_to(app)
 afterwards.add_to(app)
 audit.add_to(app)
+daily_pack.add_to(app)
 datasets.add_to(app)
 features.add_to(app)
 train.add_to(app)

@@ -65,11 +65,11 @@ def replay(
     with clear_errors():
         known = days.find_run(home(), date, run)
         parts = tuple(Part) if only is None else (only,)
-        with opened(known, home(), _topics(parts) if verify else ACCOUNT_TOPICS, from_archive) as (
+        with opened(known, home(), topics_of(parts) if verify else ACCOUNT_TOPICS, from_archive) as (
             there,
             found,
         ):
-            told = _verified(known, found, there, parts) if verify else _account(known, found, there)
+            told = verified(known, found, there, parts) if verify else _account(known, found, there)
     _print(told, as_json, verify)
     raise typer.Exit(0 if told.get("equal", True) else 1)
 
@@ -79,7 +79,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(replay)
 
 
-def _topics(parts: tuple[Part, ...]) -> tuple[str, ...]:
+def topics_of(parts: tuple[Part, ...]) -> tuple[str, ...]:
     by_part = {Part.DECISIONS: DECISION_TOPICS, Part.MARKET: MARKET_TOPICS}
     return tuple(dict.fromkeys(topic for part in parts for topic in by_part[part]))
 
@@ -138,7 +138,7 @@ def _bar(text: str, total: int) -> Iterator[Any]:
         yield lambda records: progress.advance(task, records)
 
 
-def _verified(known: KnownRun, run: RecordedRun, where: str, parts: tuple[Part, ...]) -> dict[str, Any]:
+def verified(known: KnownRun, run: RecordedRun, where: str, parts: tuple[Part, ...]) -> dict[str, Any]:
     """Every part's verdict, for people and scripts."""
     from kitepilot import __version__
     from kitepilot.cli.code import code_hash
