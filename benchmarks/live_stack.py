@@ -55,6 +55,7 @@ def stack_config() -> Config:
     return configuration.build(
         {
             "session": {"speed": "max", "max_lead_s": 60.0},
+            "daily_pack": {"enabled": False},  # the machine is measured to the end
             "market": {"instruments": INSTRUMENTS, "updates_per_s": BASE_PER_S / INSTRUMENTS},
             "strategies": {
                 "parameters": {

@@ -14,7 +14,7 @@ import httpx
 
 from infra.fence import Fence
 from kitepilot import config as configuration
-from kitepilot.cli import live, opening, retrained
+from kitepilot.cli import after_close, live, opening, retrained
 from kitepilot.cli import processes as table
 from kitepilot.cli.feed import feed_state
 from kitepilot.cli.preflight import findings
@@ -58,10 +58,10 @@ def require_market(config: Config) -> None:
 
 
 def refuse_second(supervisor: Supervisor) -> None:
-    """One system per home.
+    """One system per home; a daily pack that is being made there gives way.
 
     Raises:
-        SupervisionError: one is running; names it.
+        SupervisionError: one is running, or the pack does not give way; names it.
     """
     if supervisor.alive():
         folder = supervisor.run_folder()
@@ -69,6 +69,7 @@ def refuse_second(supervisor: Supervisor) -> None:
             f"{folder.name if folder else 'a run'} is already running in {supervisor.home}; "
             "`kitepilot status` shows it, `kitepilot down` stops it"
         )
+    after_close.give_way(supervisor.home)
 
 
 def bring_up(config: Config, home: Path) -> Run:
@@ -149,7 +150,8 @@ def describe(home: Path) -> dict[str, Any]:
     supervisor = Supervisor(home)
     if not supervisor.alive():
         none: dict[str, Any] = {"processes": [], "account": {}, "feed": {}, "fence": "", "audit": {}}
-        return {"running": False, **none, "retraining": retrained.last(home)}
+        told = {"retraining": retrained.last(home), "daily_pack": after_close.last_pack(home)}
+        return {"running": False, **none, **told}
     folder = supervisor.run_folder()
     states = [asdict(s) | {"does": table.by_name(s.name).does} for s in supervisor.states()]
     return {
@@ -161,6 +163,7 @@ def describe(home: Path) -> dict[str, Any]:
         "feed": feed_state(folder, time.time_ns()) if folder else {},
         "audit": _audit(folder),
         "retraining": retrained.last(home),
+        "daily_pack": after_close.last_pack(home),
     }
 
 

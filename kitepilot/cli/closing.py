@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from broker_adapter.kite.client import KiteBroker
-from kitepilot.cli import outcome, reconcile, retraining, sealing
+from kitepilot.cli import after_close, outcome, reconcile, sealing
 from kitepilot.cli.flatten import flatten, status_of
 from kitepilot.cli.paper import ARCHIVE_WITHIN_S, PRODUCERS
 from kitepilot.cli.supervise import SupervisionError, Supervisor
@@ -42,7 +42,7 @@ def close_day(run: Run, supervisor: Supervisor, *, leave_positions: bool) -> dic
         finally:
             say("stopping everything")
             supervisor.shutdown()
-        retraining.after_close(run, result, say)
+        after_close.start(run, result, say)
         return result
     finally:
         log.close()
@@ -59,6 +59,7 @@ def close_paper(run: Run, supervisor: Supervisor) -> None:
     finally:
         supervisor.shutdown()
         log.close()
+    after_close.start(run, {"interrupted": True}, say)  # whether it reached its close is not known here
 
 
 def _conclude(

@@ -47,13 +47,14 @@ def daily_pack(
     kitepilot daily-pack 2026-11-20 --out /media/usb --json | jq .why[/dim]
     """
     from infra.daily_packs import PackError
+    from kitepilot.cli.after_close import alone
     from kitepilot.cli.pack.making import make
     from kitepilot.cli.watch import stderr_console
 
     with clear_errors(PackError):
         chosen = day or _newest()
         console = stderr_console()
-        with console.status("") as shown:
+        with alone(home()), console.status("") as shown:
             made = make(home(), chosen, run, out, None if replay else "none", shown.update)
     if as_json:
         print(json.dumps(made.as_json()))

@@ -34,6 +34,7 @@ from kitepilot.cli import (
     strategies,
     sweep,
     train,
+    weekly_digest,
 )
 from kitepilot.cli.options import (
     AmberOption,
@@ -219,6 +220,8 @@ def _print_status(found: dict[str, Any]) -> None:
     console = Console()
     if found["retraining"]:
         console.print(found["retraining"]["line"], highlight=False, markup=False, soft_wrap=True)
+    if found["daily_pack"]:
+        console.print(found["daily_pack"], highlight=False, markup=False, soft_wrap=True)
     if not found["running"]:
         console.print("nothing is running; `kitepilot paper` trades a day, `kitepilot up` stays up")
         return
@@ -323,6 +326,7 @@ replay.add_to(app)
 afterwards.add_to(app)
 audit.add_to(app)
 daily_pack.add_to(app)
+weekly_digest.add_to(app)
 datasets.add_to(app)
 features.add_to(app)
 train.add_to(app)
@@ -377,6 +381,17 @@ def warm() -> None:
     from kitepilot.kernels.compile import compile_all
 
     print(f"kernels compiled in {compile_all():.1f} s")
+
+
+@app.command("after-close", hidden=True)
+def after_close(lock: Annotated[int, typer.Option("--lock")]) -> None:
+    """Body of the process that a day's end starts: the daily pack, then the retraining, at low priority."""
+    from functools import partial
+
+    from kitepilot.cli.after_close import carry_out
+
+    with clear_errors():
+        carry_out(current(), lock, partial(print, flush=True))
 
 
 @app.command("run", hidden=True)

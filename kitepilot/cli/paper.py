@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from kitepilot.cli import opening, outcome, retraining
+from kitepilot.cli import after_close, opening, outcome
 from kitepilot.cli import processes as table
 from kitepilot.cli.background import refuse_second, require_clean
 from kitepilot.cli.guard import DiskFullError, Guard, no_guard, require_room
@@ -76,7 +76,7 @@ def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any
     finally:
         say("stopping everything")
         supervisor.shutdown()
-    retraining.after_close(run, result, say)
+    after_close.start(run, result, say)
     if not as_json:
         outcome.show(Console(), result)
     return result

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 import traceback
@@ -24,7 +23,7 @@ from kitepilot.cli.retrained import DONE, FAILED, SKIPPED, Retraining, Step
 from kitepilot.config import Config, ConfigError, RetrainSection
 from kitepilot.market import calendar
 from kitepilot.models.retraining import Due, due
-from kitepilot.run import HOME_VARIABLE, Run
+from kitepilot.run import Run
 
 if TYPE_CHECKING:
     from kitepilot.cli import leaking, training
@@ -250,41 +249,26 @@ def leak_words(wanted: RetrainSection) -> leaking.Words:
     )
 
 
-def after_close(run: Run, result: dict[str, Any], say: Say) -> None:
-    """A day has ended: start what is due as a process of its own. The day stands, whatever becomes of it.
+def due_now(run: Run) -> tuple[str, bool]:
+    """Why it is due after this run's day, or why not; and which of the two.
 
-    `result` gets `retraining`, one line, where it is configured.
+    Raises:
+        OSError: its record cannot be written.
     """
-    if not run.config.retrain.enabled or result["interrupted"]:
-        return
-    try:
-        word = _started(run)
-    except (OSError, ValueError) as err:
-        word = f"alarm: not started: {err}"
-    result["retraining"] = word
-    say(f"retraining: {word}")
-
-
-def _started(run: Run) -> str:
     session = date.fromisoformat(run.config.session.date)
     told = due_after(run.home, run.config, session)
     if not told.due:
-        return f"not due: {told.why}"
+        return f"not due: {told.why}", False
     if retrained.under_way(run.home):
-        return "alarm: not started: another one is under way"
-    log = retrained.folder_of(run.home) / f"{session}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as text:
-        child = subprocess.Popen(
-            command(run, session),
-            cwd=run.home.parent,
-            env={**os.environ, HOME_VARIABLE: str(run.home)},
-            stdin=subprocess.DEVNULL,
-            stdout=text,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return f"started as process {child.pid} ({told.why}); `kitepilot status` tells, log {log}"
+        return "alarm: not started: another one is under way", False
+    log_of(run.home, session).touch()
+    return f"{told.why}; `kitepilot status` tells, log {log_of(run.home, session)}", True
+
+
+def log_of(home: Path, session: date) -> Path:
+    """What a retraining says that a day's end started."""
+    retrained.folder_of(home).mkdir(parents=True, exist_ok=True)
+    return retrained.folder_of(home) / f"{session}.log"
 
 
 def command(run: Run, session: date) -> list[str]:

@@ -25,21 +25,22 @@ def attention(book: DayBook) -> tuple[Sentence, ...]:
 
 
 def _sessions(book: DayBook) -> list[Sentence]:
+    """How the day ended, what of it is missing, who was renamed."""
     said = []
     for row in book.rows("dim_sessions"):
-        for column, words in SESSION_WORDS.items():
-            if row.get(column):
-                said.append(Sentence(words.format(**row), "bad"))
+        if row["ended"] == "broken_off":
+            words = "The run was broken off: what happened after its last mark is not in these papers"
+            said.append(Sentence(f"{words} ({clock(row['last_mark_at']).text}).", "bad"))
+        elif row["ended"] == "stopped_early":
+            said.append(Sentence("The run was stopped before the close."))
+        if row["minutes_missing"]:
+            words = f"{row['hours_missing']:.1f} hours of the session are missing"
+            of_all = f"({row['minutes_missing']} of {row['minutes_expected']} minutes)"
+            said.append(Sentence(f"{words} {of_all}.", "bad"))
+        said += [Sentence(f"Renamed: {each}. Results stay with the instrument.") for each in row["renamed"]]
     if book.result.get("interrupted"):
         said.append(Sentence("A person had it flattened before the close.", "bad"))
     return said
-
-
-#: Column of dim_sessions -> what it means when it is true or above nothing.
-SESSION_WORDS = {
-    "crashed": "The run did not end in order: what happened after its last record is not in these papers.",
-    "minutes_missing": "{minutes_missing} minutes of the session are missing.",
-}
 
 
 def _rules(book: DayBook) -> list[Sentence]:

@@ -13,6 +13,7 @@ from research.pack.book import Row
 from research.pack.document import Cell, Table, Tone
 
 DASH = "–"
+WHOLE_FROM_MS = 100
 Read = Callable[[Any], Cell]
 #: head, column of the mart, how its value is read
 Column = tuple[str, str, Read]
@@ -49,7 +50,7 @@ def correlation(value: Any) -> Cell:
 
 
 def milliseconds(value: Any) -> Cell:
-    return number(value, 1)
+    return number(value, 1 if _there(value) and abs(value) < WHOLE_FROM_MS else 0)
 
 
 def number(value: Any, decimals: int) -> Cell:

@@ -17,6 +17,7 @@ PAISE: Final = 100.0
 TICK_TO_SIGNAL_MS: Final = 50.0  # the aims of docs/explanation/performance.md, p95
 SIGNAL_TO_ORDER_MS: Final = 20.0
 MOST_BARS: Final = 16
+TRADING_DAYS: Final = 5
 
 
 def _drawn(figure: Any, title: str) -> Chart:
@@ -131,6 +132,7 @@ def trend(days: Sequence[Row]) -> Chart:
         ax.bar(range(len(days)), values, color=[GOOD if each > 0 else BAD for each in values], width=0.6)
         ax.axhline(0, color=SOFT, linewidth=0.8)
         ax.set_xticks(range(len(days)), labels)
+        ax.set_xlim(-0.7, max(len(days), TRADING_DAYS) - 0.3)
         ax.grid(visible=False, axis="x")
         _money(ax)
         return _drawn(figure, "Net result by day")

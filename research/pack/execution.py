@@ -7,11 +7,23 @@ from typing import Final
 
 from research.pack import charts
 from research.pack.book import DayBook
-from research.pack.cells import clock, count, milliseconds, money, name, plain, share, status, table, text
+from research.pack.cells import (
+    Columns,
+    clock,
+    count,
+    milliseconds,
+    money,
+    name,
+    plain,
+    share,
+    status,
+    table,
+    text,
+)
 from research.pack.document import Cell, Section, Sentence, Table, Tone
 
 ORDERS_SHOWN: Final = 200
-STAGES: Final = ("tick_to_signal", "signal_to_intent", "intent_to_journal", "request", "reply_to_fill_told")
+STAGES: Final = ("tick_to_signal", "signal_to_intent", "intent_to_journal", "request")
 AIMS: Final = {
     "tick_to_signal_ms": ("tick to signal", charts.TICK_TO_SIGNAL_MS),
     "signal_to_enqueued_ms": ("signal to order", charts.SIGNAL_TO_ORDER_MS),

@@ -6,32 +6,32 @@ from typing import Final
 
 from research.pack import charts
 from research.pack.book import DayBook
-from research.pack.cells import bps, clock, count, money, name, result, table, text
+from research.pack.cells import Columns, bps, clock, count, money, name, result, table, text
 from research.pack.document import Section, Sentence
 
 TRADES_SHOWN = 200
 RESULTS: Final[Columns] = (
     ("strategy", "strategy", name),
     ("instrument", "tradingsymbol", name),
+    ("net ₹", "net_pnl_paise", result),
     ("trades", "round_trips", count),
     ("won", "won", count),
-    ("turnover ₹", "turnover_paise", money),
     ("before charges ₹", "gross_pnl_paise", result),
     ("charges ₹", "charges_paise", money),
-    ("net ₹", "net_pnl_paise", result),
+    ("turnover ₹", "turnover_paise", money),
 )
 TRIPS: Final[Columns] = (
     ("opened", "opened_at", clock),
     ("closed", "closed_at", clock),
     ("instrument", "tradingsymbol", name),
     ("side", "direction", text),
-    ("strategy", "strategy", name),
-    ("shares", "entry_quantity", count),
-    ("closed by", "closed_by", text),
-    ("before charges ₹", "gross_pnl_paise", result),
-    ("charges ₹", "charges_paise", money),
     ("net ₹", "net_pnl_paise", result),
-    ("net bps", "return_bps", bps),
+    ("bps", "return_bps", bps),
+    ("shares", "entry_quantity", count),
+    ("strategy", "strategy", name),
+    ("gross ₹", "gross_pnl_paise", result),
+    ("charges ₹", "charges_paise", money),
+    ("closed by", "closed_by", text),
 )
 CHARGES: Final[Columns] = (
     ("charge", "charge_line", text),

@@ -6,7 +6,7 @@ from typing import Final
 
 from research.pack import charts
 from research.pack.book import DayBook, Row
-from research.pack.cells import bps, clock, correlation, count, name, ratio, share, table, text, yes
+from research.pack.cells import Columns, bps, clock, correlation, count, name, ratio, share, table, text, yes
 from research.pack.document import Section, Sentence
 
 UNEASY_PSI: Final = 0.25  # a population that has shifted, by the usual reading of the index

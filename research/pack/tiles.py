@@ -37,24 +37,28 @@ def tiles(book: DayBook) -> tuple[Tile, ...]:
     return tuple(found)
 
 
-def last_minute(book: DayBook) -> Row | None:
-    """The account's last marked minute; None without one."""
-    minutes = book.rows("fct_pnl_minutes")
-    return max(minutes, key=lambda row: row["minute_at"]) if minutes else None
+def session(book: DayBook) -> Row | None:
+    """The day's line of dim_sessions; None where the marts are not there."""
+    return next(iter(book.rows("dim_sessions")), None)
+
+
+def signed(paise: int) -> str:
+    """`-₹1,234.00`."""
+    return f"-₹{rupees(-paise)}" if paise < 0 else f"₹{rupees(paise)}"
 
 
 def net(book: DayBook) -> Tile:
-    last = last_minute(book)
-    paise = last["net_pnl_paise"] if last else book.result["net_pnl_paise"]
-    gross = last["realised_paise"] if last else book.result["gross_pnl_paise"]
+    day = session(book)
+    paise = day["net_pnl_paise"] if day else book.result["net_pnl_paise"]
+    gross = day["realised_paise"] if day else book.result["gross_pnl_paise"]
     tone: Tone = "good" if paise > 0 else "bad" if paise < 0 else ""
-    return Tile("Net result", f"₹{rupees(paise)}", f"₹{rupees(gross)} before charges", tone)
+    return Tile("Net result", signed(paise), f"{signed(gross)} before charges", tone)
 
 
 def charges(book: DayBook) -> Tile:
-    last = last_minute(book)
-    paise = last["charges_paise"] if last else book.result["charges_paise"]
-    return Tile("Charges", f"₹{rupees(paise)}", "as the contract note adds them up")
+    day = session(book)
+    paise = day["charges_paise"] if day else book.result["charges_paise"]
+    return Tile("Charges", signed(paise), "of all orders of the day")
 
 
 def cap(book: DayBook) -> Tile:
@@ -71,26 +75,26 @@ def cap(book: DayBook) -> Tile:
 
 
 def flat(book: DayBook) -> Tile:
+    """By the rule where somebody looked; else only whether anything was held at the last mark."""
     for row in book.rows("fct_compliance"):
         if row["rule"] == FLAT_RULE and row["status"] != "not_observed":
-            held = row["status"] == "held"
-            return Tile(
-                "Flat at the cutoff", "yes" if held else "NO", row["meaning"], "good" if held else "bad"
-            )
-    last = last_minute(book)
-    left = last["open_positions"] if last else book.result["open_positions"]
-    note = "no position at the last mark" if not left else f"{left} positions at the last mark"
-    return Tile("Flat at the cutoff", "no" if left else DASH, note, "bad" if left else "soft")
+            if row["status"] == "held":
+                return Tile("Flat at the cutoff", "yes", "nothing held from then on", "good")
+            return Tile("Flat at the cutoff", "NO", f"{row['observed']:,.0f} s with a position", "bad")
+    day = session(book)
+    left = day["open_positions"] if day else book.result["open_positions"]
+    note = "the record ends before it" if not left else f"{left} positions at the last mark"
+    return Tile("Flat at the cutoff", "NO" if left else DASH, note, "bad" if left else "soft")
 
 
 def trades(book: DayBook) -> Tile:
-    if "fct_round_trips" in book.marts:
-        trips = book.rows("fct_round_trips")
-        won = sum(row["outcome"] == "won" for row in trips)
-        return Tile(
-            "Trades", f"{len(trips)}", f"{won} won after charges" if trips else "a day without trades"
-        )
-    return Tile("Trades", f"{book.result['round_trips']}", "round trips, by the run's own count")
+    day = session(book)
+    if day is None:
+        return Tile("Trades", f"{book.result['round_trips']}", "round trips, by the run's own count")
+    whole = [row for row in book.rows("fct_performance") if row["dimension"] == "all"]
+    of_day = [row for row in whole if row["period"] == "day"]
+    won = f"{of_day[0]['won']} won after charges" if of_day else "round trips"
+    return Tile("Trades", f"{day['round_trips']}", won if day["round_trips"] else "a day without trades")
 
 
 def refused(book: DayBook) -> Tile:

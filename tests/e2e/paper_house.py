@@ -103,6 +103,7 @@ class House:
                 "storage.clickhouse_url": f"http://127.0.0.1:{clickhouse}",
                 "api.port": api,
                 "watchdog.silence_s": 120.0,  # a restart takes long on a busy machine
+                "daily_pack.enabled": False,  # tests of the pack make it when they want it
                 **self.changes,
             },
         )

@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from infra.postgres import model_registry
-from kitepilot.cli import model_book, retrained, retraining
+from kitepilot.cli import after_close, model_book, retrained, retraining
 from kitepilot.cli.main import app
 from kitepilot.cli.retrained import FAILED, Retraining, Step
 from kitepilot.config import Config, ConfigError, build
@@ -37,7 +37,8 @@ WITHIN_S = 180.0
 
 
 def a_config(**said: Any) -> Config:
-    return build({"session": {"date": FRIDAY}, "retrain": SMALL | said})
+    off = {"enabled": False}
+    return build({"session": {"date": FRIDAY}, "retrain": SMALL | said, "daily_pack": off})
 
 
 def call(home: Path, config: Config, *words: str) -> Result:
@@ -175,11 +176,11 @@ def test_a_days_end_starts_it_as_a_process_that_outlives_the_day(home: Path) -> 
     """The day is a process of its own here: it is over before the retraining is."""
     run = a_run(home, a_config(data="nowhere"))
     day = (
-        "import pathlib, sys; from kitepilot import config; from kitepilot.cli import retraining\n"
+        "import pathlib, sys; from kitepilot import config; from kitepilot.cli import after_close\n"
         "from kitepilot.run import Run\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "run = Run(folder.name, folder, config.load(folder / 'config.yaml'))\n"
-        "retraining.after_close(run, {'interrupted': False}, print)"
+        "after_close.start(run, {'interrupted': False}, print)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", day, str(run.folder)],
@@ -202,7 +203,7 @@ def test_what_goes_wrong_at_its_start_is_an_alarm_and_the_day_stands(home: Path)
     (home / retrained.FOLDER).write_text("in the way")
     result: dict[str, Any] = {"interrupted": False, "reconciled": True}
     said: list[str] = []
-    retraining.after_close(a_run(home, a_config()), result, said.append)
+    after_close.start(a_run(home, a_config()), result, said.append)
     assert result["retraining"].startswith("alarm: not started: ")
     assert said == [f"retraining: {result['retraining']}"]
     assert result["reconciled"]
@@ -213,7 +214,7 @@ def test_neither_an_interrupted_day_nor_an_unconfigured_one_starts_anything(
     home: Path, enabled: bool, interrupted: bool
 ) -> None:
     result = {"interrupted": interrupted}
-    retraining.after_close(a_run(home, a_config(enabled=enabled)), result, pytest.fail)
+    after_close.start(a_run(home, a_config(enabled=enabled)), result, pytest.fail)
     assert result == {"interrupted": interrupted}
     assert not retrained.folder_of(home).exists()
 

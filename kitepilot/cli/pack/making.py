@@ -110,7 +110,7 @@ def _gather(work: _Work, how: PackReplay, say: Say) -> None:
     papers.configuration(known, folder)
     work.cards = papers.model_cards(known, work.home, folder)
     say("building and testing the book of analysis")
-    with analysis.analysed(work.home, run, work.checks) as client:
+    with analysis.analysed(work.home, known.config(), work.checks, say) as client:
         if client is not None:
             work.rows, work.lacking = marts.read(client, run)
             for name, rows in work.rows.items():
