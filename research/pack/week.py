@@ -79,7 +79,10 @@ def document(book: WeekBook) -> Document:
         sections.append(Section("Signals by day", tables=(table(book.signals, SIGNALS),), folded=True))
     return Document(
         title=_title(book),
-        subtitle=f"{len(counted)} day{'s' if len(counted) > 1 else ''} recorded. Of several paper runs of a day the newest counts.",
+        subtitle=(
+            f"{len(counted)} day{'s' if len(counted) > 1 else ''} recorded. "
+            "Of several paper runs of a day the newest counts."
+        ),
         tiles=_tiles(book),
         attention=tuple(_attention(book, counted)),
         sections=tuple(sections),
