@@ -48,7 +48,7 @@ class Tested:
 
     @property
     def failed(self) -> bool:
-        return self.status not in (*_FINE, "warn")
+        return self.status not in (*_FINE, "warn", "skipped")
 
 
 @dataclass(frozen=True)
