@@ -4,7 +4,7 @@
         countIf(outcome = 'complete') as complete_signals,
         countIf(outcome = 'session_end') as cut_by_session_end,
         countIf(outcome in ('no_entry_price', 'no_exit_price')) as without_price,
-        if(complete_signals = 0, null, countIf(net_return_bps > 0) / complete_signals) as hit_rate,
+        if(complete_signals = 0, null, {{ settled('countIf(net_return_bps > 0) / complete_signals') }}) as hit_rate,
         {{ information_coefficient('direction * strength', 'move_bps') }} as information_coefficient,
         {{ null_if_nan('avg(gross_return_bps)') }} as mean_gross_return_bps,
         {{ null_if_nan('avg(net_return_bps)') }} as mean_net_return_bps,

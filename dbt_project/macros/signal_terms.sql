@@ -24,18 +24,54 @@
 {% macro psi_least_share() %}0.001{% endmacro %}
 {% macro psi_least_rows() %}200{% endmacro %}
 
-{# Spearman's rank correlation; null below a sensible number of pairs, or where one side never differs. #}
+{#
+Spearman's rank correlation; null below a sensible number of pairs, or where one side never differs.
+
+ClickHouse's `rankCorr` is 1 - 6 D / N with N = n^3 - n, which holds without ties. Solved for D, the squared
+differences of mean ranks, and with N less what ties take from the spread of either side's ranks (Kendall and
+Gibbons, Rank Correlation Methods, chapter 3), it gives the correlation of the mean ranks, exactly.
+#}
 {% macro information_coefficient(x, y) -%}
-    if(
-        countIf(isNotNull({{ x }}) and isNotNull({{ y }})) < {{ least_ic_rows() }},
-        null,
-        {{ null_if_nan('rankCorrIf(assumeNotNull(' ~ x ~ '), assumeNotNull(' ~ y ~ '), isNotNull(' ~ x ~ ') and isNotNull(' ~ y ~ '))') }}
+    {%- set both = 'isNotNull(' ~ x ~ ') and isNotNull(' ~ y ~ ')' -%}
+    {%- set sides = 'assumeNotNull(' ~ x ~ '), assumeNotNull(' ~ y ~ ')' -%}
+    arrayMap(
+        (n, correlation, ties_x, ties_y) -> if(
+            n < {{ least_ic_rows() }} or ties_x >= pow(n, 3) - n or ties_y >= pow(n, 3) - n,
+            null,
+            {{ settled('(2 * correlation * (pow(n, 3) - n) - ties_x - ties_y)
+            / (2 * sqrt(pow(n, 3) - n - ties_x) * sqrt(pow(n, 3) - n - ties_y))') }}
+        ),
+        [toFloat64(countIf({{ both }}))],
+        [rankCorrIf({{ sides }}, {{ both }})],
+        [{{ _tied(x, both) }}],
+        [{{ _tied(y, both) }}]
+    )[1]
+{%- endmacro %}
+
+{# Sum of t^3 - t over groups of t equal values. #}
+{% macro _tied(value, condition) -%}
+    arraySum(
+        t -> pow(t, 3) - t,
+        tupleElement(sumMapIf([assumeNotNull({{ value }})], [toUInt64(1)], {{ condition }}), 2)
     )
 {%- endmacro %}
 
-{# What cannot be said is null, never NaN. #}
+{#
+Six decimals of a share, a rate or bps. The last bits of a sum of floats depend on the order in which rows are met;
+what is kept must not, or a day built again would differ from itself.
+#}
+{% macro settled(value) -%}
+    round({{ value }}, 6)
+{%- endmacro %}
+
+{# The same for a number of any unit: six decimals of the largest of those it was made of. #}
+{% macro settled_to(value, largest) -%}
+    if({{ largest }} > 0, round({{ value }}, toInt32(6 - floor(log10({{ largest }})))), {{ value }})
+{%- endmacro %}
+
+{# A settled number; what cannot be said is null, never NaN. #}
 {% macro null_if_nan(value) -%}
-    if(isFinite({{ value }}), {{ value }}, null)
+    if(isFinite({{ value }}), {{ settled(value) }}, null)
 {%- endmacro %}
 
 {#

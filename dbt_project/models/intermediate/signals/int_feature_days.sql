@@ -54,7 +54,8 @@ by_feature as (
 
     select
         *,
-        arrayJoin(arrayEnumerate(names)) as position
+        arrayJoin(arrayEnumerate(names)) as position,
+        greatest(abs(least[position]), abs(most[position])) as largest
     from summed
 
 ),
@@ -69,11 +70,11 @@ final as (
         position,
         row_count,
         finite_counts[position] as value_count,
-        if(value_count = 0, null, sums[position] / value_count) as mean,
+        if(value_count = 0, null, {{ settled_to('sums[position] / value_count', 'largest') }}) as mean,
         if(
             value_count = 0,
             null,
-            sqrt(greatest(square_sums[position] / value_count - pow(sums[position] / value_count, 2), 0))
+            {{ settled_to('sqrt(greatest(square_sums[position] / value_count - pow(sums[position] / value_count, 2), 0))', 'largest') }}
         ) as deviation,
         if(value_count = 0, null, least[position]) as least,
         if(value_count = 0, null, most[position]) as most,

@@ -20,7 +20,7 @@ scores as (
         model,
         uniqExact(close_at) as closes,
         uniqExactIf(close_at, weight > 0) as followed_closes,
-        avg(weight) as mean_weight
+        {{ settled('avg(weight)') }} as mean_weight
     from {{ ref('stg_scores') }}
     where {{ days_to_build() }}
     group by run_id, session_date, model

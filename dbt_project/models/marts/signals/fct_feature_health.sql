@@ -146,7 +146,7 @@ final as (
         if(
             past_sessions = 0 or empty(sorted_past) or value_count < {{ psi_least_rows() }},
             null,
-            arraySum((now, past) -> (now - past) * log(now / past), now_shares, past_shares)
+            {{ settled('arraySum((now, past) -> (now - past) * log(now / past), now_shares, past_shares)') }}
         ) as psi
     from shares
 

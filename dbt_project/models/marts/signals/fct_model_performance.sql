@@ -93,9 +93,9 @@ final as (
         {%- for measure in [
             'base_rate', 'auc', 'brier', 'base_brier', 'skill', 'log_loss', 'hit_rate_best_2pc', 'net_bps_best_2pc'
         ] %}
-        if(measured.labelled_rows = 0, null, measured.{{ measure }}) as {{ measure }},
+        if(measured.labelled_rows = 0, null, {{ settled('measured.' ~ measure) }}) as {{ measure }},
         {%- endfor %}
-        if(measured.labelled_rows = 0, null, calibration.calibration_error) as calibration_error,
+        if(measured.labelled_rows = 0, null, {{ settled('calibration.calibration_error') }}) as calibration_error,
         measured.information_rows as information_rows,
         measured.information_coefficient as information_coefficient,
         judgements.last_judgement as last_judgement,
