@@ -44,7 +44,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass
 class SignalsMarket:
-    """One session of `MINUTES` from 09:15. `last` int64[seconds, n] paise, the quotes 5 or 10 paise around it.
+    """One session of `MINUTES` from 09:15. `last` int64[seconds, n] paise, quotes 5 or 10 paise around it.
 
     `heard` bool[seconds, n]: a tick came, the mark of that second has the instrument. Rows of `scores` and
     `features` are minutes.
