@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, Final, TextIO
 from kitepilot.cli import retraining
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.config import ConfigError
+from kitepilot.ports import LogError
 from kitepilot.run import HOME_VARIABLE, RUN_FOLDER_VARIABLE, Run
 
 FOLDER: Final = "after-close"
@@ -95,7 +97,12 @@ def _pack(run: Run, say: Say) -> str:
     """Its line; whatever goes wrong is one too."""
     from kitepilot.cli.pack.making import make
 
-    made = make(run.home, run.config.session.date, run.run_id, None, None, say)
+    try:
+        made = make(run.home, run.config.session.date, run.run_id, None, None, say)
+    except Exception as err:
+        if not isinstance(err, ValueError | LogError):
+            traceback.print_exc()
+        return f"no pack: {str(err) or type(err).__name__}"
     return f"{made.manifest.status}: {made.path}"
 
 
