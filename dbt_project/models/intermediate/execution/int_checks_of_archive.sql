@@ -1,23 +1,31 @@
 with
 
+runs as (
+
+    select run_id, session_date
+    from {{ ref('stg_runs') }}
+
+),
+
 counters as (
 
     select
         run_id,
         topic,
-        argMax(next_offset - start_offset, next_offset) as messages,
-        argMax(archived + dead, next_offset) as with_rows,
-        argMax(archived + dead + duplicates + empty, next_offset) as accounted,
-        argMax(rows, next_offset) as row_count,
+        toInt64(argMax(next_offset - start_offset, next_offset)) as messages,
+        toInt64(argMax(archived + dead, next_offset)) as with_rows,
+        toInt64(argMax(archived + dead + duplicates + empty, next_offset)) as accounted,
+        toInt64(argMax(row_count, next_offset)) as rows_written,
         max(archived_at) as archived_last_at
-    from {{ source('kitepilot', 'archived_offsets') }}
+    from {{ ref('stg_archived_offsets') }}
     group by run_id, topic
 
 ),
 
 stored as (
 
-    select * from {{ ref('int_archived_messages') }}
+    select run_id, session_date, topic, toInt64(stored_messages) as stored_messages, toInt64(stored_rows) as stored_rows
+    from {{ ref('int_archived_messages') }}
 
 ),
 
@@ -25,17 +33,20 @@ stored as (
 final as (
 
     select
-        stored.run_id as run_id,
-        stored.session_date as session_date,
-        'archive_' || stored.topic as check_name,
-        if(stored.topic = 'ticks' and counters.archived_last_at < now() - toIntervalDay(29), 0, toInt64(counters.messages)) as compared,
-        toInt64(abs(toInt64(counters.messages) - toInt64(counters.accounted))
-            + abs(toInt64(counters.with_rows) - toInt64(stored.stored_messages))
-            + abs(toInt64(counters.row_count) - toInt64(stored.stored_rows))) as differences,
+        runs.run_id as run_id,
+        runs.session_date as session_date,
+        'archive_' || counters.topic as check_name,
+        if(counters.topic = 'ticks' and counters.archived_last_at < now() - toIntervalDay(29), 0, counters.messages) as compared,
+        toInt64(
+            abs(counters.messages - counters.accounted) + abs(counters.with_rows - stored.stored_messages)
+            + abs(counters.rows_written - stored.stored_rows)
+        ) as differences,
         'messages of the topic against their rows: ' || toString(counters.messages) || ' read, '
             || toString(stored.stored_messages) || ' in tables, ' || toString(stored.stored_rows) || ' rows' as detail
-    from stored
-    left join counters on stored.run_id = counters.run_id and stored.topic = counters.topic
+    from runs
+    inner join counters on runs.run_id = counters.run_id
+    left join stored
+        on runs.run_id = stored.run_id and runs.session_date = stored.session_date and counters.topic = stored.topic
 
 )
 
