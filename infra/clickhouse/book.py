@@ -92,6 +92,15 @@ def fills(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
+def symbols(run: Run) -> dict[int, str]:
+    """Token -> trading symbol, of everything the account ordered."""
+    parts = " UNION DISTINCT ".join(
+        f"SELECT token, tradingsymbol FROM {table} WHERE run_id = {{run:String}}"  # noqa: S608
+        for table in ("orders", "foreign_fills")
+    )
+    return {int(token): str(symbol) for token, symbol in _rows(run, parts)}
+
+
 def quantities(run: Run) -> dict[int, tuple[int, int]]:
     """Token -> (shares bought, shares sold)."""
     query = (

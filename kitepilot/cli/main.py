@@ -18,6 +18,7 @@ from kitepilot.cli import (
     afterwards,
     analytics,
     audit,
+    contract_note,
     daily_pack,
     dashboards,
     datasets,
@@ -304,6 +305,7 @@ app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
 app.add_typer(analytics.app, name="analytics")
 app.add_typer(dashboards.app, name="dashboards")
+app.add_typer(contract_note.app, name="contract-note")
 
 
 @market.command()
