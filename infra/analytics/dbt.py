@@ -23,8 +23,10 @@ from infra.analytics.outcome import Outcome, outcome_of
 from infra.clickhouse import client
 from kitepilot.run import Run
 
-PROJECT = Path(__file__).parents[2] / "dbt_project"
 DBT_VARIABLE = "KITEPILOT_DBT"
+#: The project's folder, where KitePilot is not run from its checkout (containers).
+PROJECT_VARIABLE = "KITEPILOT_DBT_PROJECT"
+PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or Path(__file__).parents[2] / "dbt_project")
 THREADS = 4
 _WATCHED = (".sql", ".yml", ".csv")
 _FINISHED = {"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult", "LogNodeNoOpResult"}
@@ -63,8 +65,15 @@ def _beside_me() -> Path:
     return Path(sys.prefix).parent
 
 
-def build(run: Run, days: Days | None = None, select: Sequence[str] = (), step: Step = _silent) -> Outcome:
-    """Seeds, views, marts and their tests, in the order of what rests on what.
+def build(
+    run: Run,
+    days: Days | None = None,
+    select: Sequence[str] = (),
+    step: Step = _silent,
+    *,
+    tested: bool = True,
+) -> Outcome:
+    """Seeds, views, marts and their tests (unless not `tested`), in the order of what rests on what.
 
     Where the project is not the one the marts were made by (a new version of KitePilot), every day is redone.
 
@@ -74,7 +83,8 @@ def build(run: Run, days: Days | None = None, select: Sequence[str] = (), step: 
     wish = days or Days()
     print_of, last = project_print(), _print_file(run)
     anew = wish.full_refresh or (not select and _text(last) != print_of)
-    arguments = ["build", *(["--full-refresh"] if anew else []), *_selected(select)]
+    untested = [] if tested else ["--exclude-resource-types", "test", "unit_test"]
+    arguments = ["build", *(["--full-refresh"] if anew else []), *_selected(select), *untested]
     outcome = _run(run, arguments, Days(full_refresh=True) if anew else wish, step)
     if not select and not any(made.failed for made in outcome.made):
         last.write_text(print_of)

@@ -6,6 +6,8 @@ RUN python -m venv /opt/kitepilot
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 RUN /opt/kitepilot/bin/pip install --require-hashes -r requirements.lock
+COPY dbt_project/requirements.lock dbt.lock
+RUN python -m venv /opt/dbt && /opt/dbt/bin/pip install --require-hashes -r dbt.lock
 COPY kitepilot kitepilot
 COPY flows flows
 COPY broker_adapter broker_adapter
@@ -18,7 +20,10 @@ FROM python:3.11.13-slim-bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --home-dir /var/lib/kitepilot --create-home kitepilot
 COPY --from=build /opt/kitepilot /opt/kitepilot
-ENV PATH=/opt/kitepilot/bin:$PATH PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/opt/kitepilot/kernels
+COPY --from=build /opt/dbt /opt/dbt
+COPY dbt_project /opt/dbt_project
+ENV PATH=/opt/kitepilot/bin:$PATH PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/opt/kitepilot/kernels \
+    KITEPILOT_DBT=/opt/dbt/bin/dbt KITEPILOT_DBT_PROJECT=/opt/dbt_project
 USER kitepilot
 WORKDIR /var/lib/kitepilot
 VOLUME /var/lib/kitepilot

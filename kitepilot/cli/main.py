@@ -129,10 +129,10 @@ def seed(
 @app.command()
 def doctor(config: ConfigOption = None, log: LogOption = None, as_json: JsonOption = False) -> None:
     """Check that this machine can run KitePilot, and say what to do where it cannot."""
-    from kitepilot.cli.preflight import findings
+    from kitepilot.cli.preflight import analysis, findings
 
     with clear_errors():
-        found = list(findings(chosen_config(config, **{"log.kind": log}), home()))
+        found = [*findings(chosen_config(config, **{"log.kind": log}), home()), analysis()]
     ok = all(f.ok for f in found)
     if as_json:
         print(json.dumps({"ok": ok, "findings": [vars(f) for f in found]}))

@@ -60,6 +60,16 @@ def findings(config: Config, home: Path) -> Iterator[Finding]:
         yield _java()
 
 
+def analysis() -> Finding:
+    """Whether the book of analysis can be built. Trading does not wait for it."""
+    from infra.analytics.dbt import dbt_program
+
+    program = dbt_program()
+    if program is None:
+        return Finding("analysis", False, "dbt is not installed in .venv-dbt", "run `make bootstrap`")
+    return Finding("analysis", True, f"dbt: {program}")
+
+
 def _python() -> Finding:
     version = platform.python_version()
     ok = sys.version_info[:2] == (3, 11)

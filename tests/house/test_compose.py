@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
+from infra.analytics.dbt import DBT_VARIABLE, PROJECT_VARIABLE
 from infra.clickhouse.accounts import ACCOUNTS
 from kitepilot import config as configuration
 from kitepilot.cli import processes
@@ -34,7 +35,8 @@ def test_every_command_of_ours_exists(name: str) -> None:
     program, command, *rest = OURS[name]["command"]
     assert program == "kitepilot"
     registered = {c.name or (c.callback.__name__ if c.callback else "") for c in app.registered_commands}
-    assert command in registered
+    groups = {group.name for group in app.registered_groups}
+    assert command in registered | groups
     if command == "run":
         processes.by_name(rest[0])
 
@@ -56,6 +58,16 @@ def test_every_environment_variable_of_ours_is_read_by_the_code() -> None:
     for service in SERVICES.values():
         for variable in service.get("environment", {}):
             assert THIRD_PARTY_VARIABLES.match(variable) or variable in source, variable
+
+
+def test_the_image_brings_dbt_and_the_project_and_says_where_they_are() -> None:
+    image = (ROOT / "infra/images/kitepilot.Dockerfile").read_text()
+    assert f"{DBT_VARIABLE}=/opt/dbt/bin/dbt" in image
+    assert f"{PROJECT_VARIABLE}=/opt/dbt_project" in image
+    assert "COPY dbt_project /opt/dbt_project" in image
+    assert "--require-hashes -r dbt.lock" in image
+    assert SERVICES["analytics"]["command"][:3] == ["kitepilot", "analytics", "build"]
+    assert set(SERVICES["analytics"]["depends_on"]) == {"clickhouse"}
 
 
 @pytest.mark.parametrize("mode", ["paper", "live"])
