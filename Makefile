@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
+.PHONY: clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +72,7 @@ format: bootstrap ## Format the tree and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: bootstrap ## All benchmarks, full length (some minutes)
-	@for b in kernels live_path order_path day_max log archive audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader, backtesting, backtrader and vectorbt; memory (minutes; QUICK=1)
 	@$(BIN)/python benchmarks/research_peers.py $(if $(QUICK),--quick)
@@ -92,7 +92,7 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	@touch $@
 
 bench-quick: bootstrap ## The same benchmarks, short form
-	@for b in kernels live_path order_path day_max log archive audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
 
 simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \
@@ -108,6 +108,9 @@ mutations: bootstrap ## Bugs that real systems had, put into copies of the code:
 chaos: bootstrap ## Kill, freeze, cut and fill real processes through paper days on both logs: a table (LOG= SEED= ONLY= QUICK=1 PAGE=)
 	@$(BIN)/python tests/e2e/chaos.py $(if $(LOG),--log $(LOG)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(PAIRS),--pairs $(PAIRS)) $(if $(QUICK),--quick) $(if $(PAGE),--page $(PAGE))
+
+clickhouse-size: bootstrap ## A month of 300 instruments in ClickHouse: size forecast, query times (15 minutes, 10 GB; QUICK=1)
+	@$(BIN)/python benchmarks/clickhouse_size.py $(if $(QUICK),--quick)
 
 storm: bootstrap ## An hour of orders and reads against the sandbox's rate limits: no 429 (about five minutes)
 	@$(BIN)/python benchmarks/storm.py
