@@ -30,6 +30,8 @@ from kitepilot.risk.exposure import account_charges_paise, charges_paise, unreal
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
+pytestmark = pytest.mark.stack
+
 RANDOM_DAYS = 36
 LINES = ("brokerage", "transaction", "sebi", "auto_square_off", "gst", "stt", "stamp")
 
@@ -153,6 +155,8 @@ def held_past_the_cutoff(day: TradedDay) -> TradedDay:
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+    if dbt.dbt_program() is None:
+        pytest.skip("dbt is not installed: `make bootstrap`")
     home = tmp_path_factory.mktemp("ledger-home")
     (home / "clickhouse" / "data").mkdir(parents=True)
     with socket.socket() as probe:
