@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 COPIED = 12
+AT_ONCE = 3  # copies an insert: a busy machine writes them within the client's patience
 SESSIONS_A_YEAR = 248
 MONTHS = 18
 LIMIT_MS = 300
@@ -107,15 +108,15 @@ def run_of(day: date) -> str:
     return f"paper-{day:%Y%m%d}-0300"
 
 
-def copied(client: Client, table: str, day: date, copies: int) -> None:
-    """`copies` times the seed session's instruments, as the run of `day`."""
+def copied(client: Client, table: str, day: date, copies: range) -> None:
+    """The seed session's instruments once for each of `copies`, as the run of `day`."""
     shift = (day - DAY).days
     changed = [f"'{run_of(day)}' AS run_id", f"toDate('{day}') AS session_date"]
     changed += [f"{name} + INTERVAL {shift} DAY AS {name}" for name in TIMES[table]]
     source = f"(SELECT * FROM {table} WHERE run_id = '{SEED_RUN}')"
     if table in PER_INSTRUMENT:
         changed += ["toUInt32(token + 16777216 * copy) AS token", f"toUInt32(row + {COPIED} * copy) AS row"]
-        source += f" ARRAY JOIN range({copies}) AS copy"
+        source += f" ARRAY JOIN range({copies.start}, {copies.stop}) AS copy"
     stored = ", ".join(
         name
         for (name,) in client.query(
@@ -219,8 +220,10 @@ def filled_with(
         if written and time.monotonic() > until:
             break
         for table in TIMES:
-            if table != "ticks" or written < tick_days:
-                copied(client, table, day, copies)
+            if table == "ticks" and written >= tick_days:
+                continue
+            for first in range(0, copies if table in PER_INSTRUMENT else 1, AT_ONCE):
+                copied(client, table, day, range(first, min(first + AT_ONCE, copies)))
         ordered(client, day)
         written += 1
         alone = alone or timed(client, day)
