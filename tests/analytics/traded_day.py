@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ from kitepilot.events import (
     SessionEvent,
     decode,
 )
-from kitepilot.ports import LogRecord
+from kitepilot.ports import EventLog, LogRecord
 from kitepilot.run import Run
 from kitepilot.topics import ORDERS, TOPICS
 
@@ -133,12 +134,11 @@ class TradedDay:
     run: Run
 
     def events(self, topic: str) -> Iterator[AnyEvent]:
-        """The run's messages of one topic, in their order; what cannot be read is left out."""
-        log = open_log(self.run)
-        reader = log.reader({(topic, 0): self.run.start_offsets()[topic]})
-        while records := reader.poll(1000):
-            yield from map(decode, (record.value for record in records))
-        reader.close()
+        """The run's messages of one topic, in their order."""
+        start = {(topic, 0): self.run.start_offsets()[topic]}
+        with closing(open_log(self.run)) as log, closing(log.reader(start)) as reader:
+            while records := reader.poll(1000):
+                yield from map(decode, (record.value for record in records))
 
     def fills(self) -> list[Filled]:
         return [event for event in self.events("session") if isinstance(event, Filled)]
@@ -153,21 +153,23 @@ def trade(home: Path, clickhouse_url: str) -> TradedDay:
     run = Run(RUN_ID, home / "runs" / RUN_ID, config)
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_text(configuration.dump(config))
-    log = open_log(run)
-    log.create_topics(TOPICS)
+    with closing(open_log(run)) as log:
+        log.create_topics(TOPICS)
+        _record(run, log)
+    return TradedDay(run)
+
+
+def _record(run: Run, log: EventLog) -> None:
     (run.folder / "start_offsets.json").write_text(json.dumps({topic.name: 0 for topic in TOPICS}))
     terms = day_terms()
     journal = Journal(log, run, run.start_offsets(), emitted_at=0, terms=terms, happenings=happenings(terms))
     journal.record(eventful_ticks())
-    return TradedDay(run)
 
 
 def archive(day: TradedDay) -> None:
     """Every message of the day into ClickHouse, by the archive's own code."""
-    reader = open_log(day.run).reader(start_of(day.run))
-    sink = open_archive(day.run, None)
-    while records := reader.poll(1000):
-        sink.add(records)
-    sink.flush()
-    sink.close()
-    reader.close()
+    with closing(open_log(day.run)) as log, closing(open_archive(day.run, None)) as sink:
+        with closing(log.reader(start_of(day.run))) as reader:
+            while records := reader.poll(1000):
+                sink.add(records)
+        sink.flush()
