@@ -37,6 +37,8 @@ FEATURE_NAMES = ("ret_60s", "spread", "stuck", "wanders")
 #: Seconds in which the feed was down, and one instrument that is heard no more from a moment on.
 SILENT = range(1_500, 1_590)
 MUTE_FROM = 3_000
+#: One that leaves continuous trading before the others, as stocks with a closing auction do.
+EARLY, EARLY_CLOSE = 1, SECONDS - 600
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -72,6 +74,7 @@ class SignalsMarket:
         self.heard[0] = True
         self.heard[list(SILENT)] = False
         self.heard[MUTE_FROM:, -1] = False
+        self.heard[EARLY_CLOSE:, EARLY] = False
         half = 5 * rng.integers(1, 3, (SECONDS, n))
         self.bid, self.ask = self.last - half, self.last + half
         self.features = self._features(rng)
@@ -85,6 +88,10 @@ class SignalsMarket:
     @property
     def close_at(self) -> int:
         return self.open_at + SECONDS * NS
+
+    def closes_s(self, column: int) -> int:
+        """Seconds from the open to the end of the instrument's continuous trading."""
+        return EARLY_CLOSE if column == EARLY else SECONDS
 
     def minute_close(self, minute: int) -> int:
         """End of minute `minute`, counted from 0 (ns)."""
@@ -248,9 +255,9 @@ class SignalsMarket:
                 entry_cutoff_at=self.close_at,
                 square_off_at=self.close_at,
                 force_flat_at=self.close_at,
-                continuous_close_at=self.close_at,
+                continuous_close_at=self.open_at + self.closes_s(column) * NS,
             )
-            for token, symbol in zip(TOKENS, SYMBOLS, strict=True)
+            for column, (token, symbol) in enumerate(zip(TOKENS, SYMBOLS, strict=True))
         )
         parameters = e.DecisionParameters(
             session_date=self.session.isoformat(),

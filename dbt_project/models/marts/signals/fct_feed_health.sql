@@ -9,44 +9,51 @@ runs as (
 
 watched as (
 
-    select run_id, count() as instruments
+    select
+        run_id,
+        groupArray(token) as tokens,
+        groupArray(toUnixTimestamp(continuous_close_at)) as closes_s
     from {{ ref('int_run_instruments') }}
     where {{ days_to_build() }}
     group by run_id
 
 ),
 
--- a tick of another day, or of none, is counted in its day and not placed on a minute
-ticks as (
-
-    select
-        ticks.run_id as run_id,
-        ticks.token as token,
-        toUnixTimestamp(assumeNotNull(ticks.exchange_at)) as at_s,
-        if(
-            runs.mode = 'live',
-            (toUnixTimestamp64Nano(ticks.received_at) - at_s * 1000000000) / 1e6,
-            null
-        ) as age_ms
-    from {{ ref('stg_ticks') }} as ticks
-    inner join runs on ticks.run_id = runs.run_id
-    where
-        {{ days_to_build('ticks.session_date') }}
-        and ticks.exchange_at >= runs.session_open_at
-        and ticks.exchange_at < runs.session_close_at
-
-),
-
+-- kept when the ticks themselves are gone; what has no time, or that of other hours, is placed on no minute
 minutes as (
 
     select
-        run_id,
-        intDiv(at_s, 60) as minute,
-        count() as ticks,
-        uniqExact(token) as instruments_heard,
-        groupUniqArray(at_s) as seconds_heard,
-        quantilesExactInclusive(0.5, 0.95, 0.99)(age_ms) as ages_ms
-    from ticks
+        heard.run_id as run_id,
+        intDiv(toUnixTimestamp(heard.minute_at), 60) as minute,
+        sum(heard.tick_count) as ticks,
+        groupUniqArray(heard.token) as tokens_heard,
+        arrayMap(
+            s -> minute * 60 + s,
+            arrayFilter(s -> bitTest(groupBitOr(heard.seconds_seen), s), range(60))
+        ) as seconds_heard
+    from {{ ref('stg_tick_seconds') }} as heard
+    inner join runs on heard.run_id = runs.run_id
+    where
+        {{ days_to_build('heard.session_date') }}
+        and heard.minute_at >= runs.session_open_at
+        and heard.minute_at < runs.session_close_at
+    group by run_id, minute
+
+),
+
+ages as (
+
+    select
+        ticks.run_id as run_id,
+        intDiv(toUnixTimestamp(assumeNotNull(ticks.exchange_at)), 60) as minute,
+        quantilesExactInclusive(0.5, 0.95, 0.99)(
+            (toUnixTimestamp64Nano(ticks.received_at) - toUnixTimestamp(assumeNotNull(ticks.exchange_at)) * 1000000000) / 1e6
+        ) as ages_ms
+    from {{ ref('stg_ticks') }} as ticks
+    where
+        {{ days_to_build('ticks.session_date') }}
+        and isNotNull(ticks.exchange_at)
+        and ticks.run_id in (select run_id from runs where mode = 'live')
     group by run_id, minute
 
 ),
@@ -160,14 +167,20 @@ final as (
         toUInt32(spine.seconds_open) as seconds_open,
         toUInt32(spine.seconds_open - length(minutes.seconds_heard)) as seconds_without_ticks,
         toUInt32(silences.longest_silence_s) as longest_silence_s,
-        if(empty(minutes.ages_ms) or isNaN(minutes.ages_ms[1]), null, minutes.ages_ms[1]) as tick_age_p50_ms,
-        if(empty(minutes.ages_ms) or isNaN(minutes.ages_ms[2]), null, minutes.ages_ms[2]) as tick_age_p95_ms,
-        if(empty(minutes.ages_ms) or isNaN(minutes.ages_ms[3]), null, minutes.ages_ms[3]) as tick_age_p99_ms,
+        if(empty(ages.ages_ms), null, ages.ages_ms[1]) as tick_age_p50_ms,
+        if(empty(ages.ages_ms), null, ages.ages_ms[2]) as tick_age_p95_ms,
+        if(empty(ages.ages_ms), null, ages.ages_ms[3]) as tick_age_p99_ms,
         if(empty(quotes.quote_ages_ms), null, quotes.quote_ages_ms[1]) as quote_age_p50_ms,
         if(empty(quotes.quote_ages_ms), null, quotes.quote_ages_ms[2]) as quote_age_p95_ms,
         if(empty(quotes.quote_ages_ms), null, quotes.quote_ages_ms[3]) as quote_age_p99_ms,
-        watched.instruments as instruments,
-        toUInt64(greatest(toInt64(watched.instruments) - toInt64(minutes.instruments_heard), 0)) as silent_instruments,
+        toUInt64(arrayCount(close_s -> close_s > spine.minute * 60, watched.closes_s)) as instruments,
+        toUInt64(
+            arrayCount(
+                (token, close_s) -> close_s > spine.minute * 60 and not has(minutes.tokens_heard, token),
+                watched.tokens,
+                watched.closes_s
+            )
+        ) as silent_instruments,
         changes.feed_downs as feed_downs,
         changes.feed_ups as feed_ups,
         letters.dead_letters as dead_letters,
@@ -176,6 +189,7 @@ final as (
     inner join runs on spine.run_id = runs.run_id
     left join watched on spine.run_id = watched.run_id
     left join minutes on spine.run_id = minutes.run_id and spine.minute = minutes.minute
+    left join ages on spine.run_id = ages.run_id and spine.minute = ages.minute
     left join silences on spine.run_id = silences.run_id and spine.minute = silences.minute
     left join quotes on spine.run_id = quotes.run_id and spine.minute = quotes.minute
     left join changes on spine.run_id = changes.run_id and spine.minute = changes.minute
