@@ -56,7 +56,8 @@ class Superset:
 
     def environment(self) -> dict[str, str]:
         """What `superset_config.py` and the scripts beside it read."""
-        return os.environ | {
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return own | {
             "SUPERSET_HOME": str(self.folder),
             "SUPERSET_CONFIG_PATH": str(SOURCE / "superset_config.py"),
             "SUPERSET_CLICKHOUSE_URL": self.clickhouse_url,

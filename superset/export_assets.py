@@ -49,7 +49,7 @@ def short_forms(present: Path = HERE / "assets") -> dict[str, dict[str, Any]]:
     """The same, short; names as in the folder `present`."""
     from as_code import bundle, folder
 
-    return bundle.short(exported(), folder.read(present))
+    return bundle.shortened(exported(), folder.read(present))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def findings(config: Config, home: Path) -> Iterator[Finding]:
     yield _disk(home)
     yield _writable(home)
     for name, host, port in _ports(config):
-        yield _port(name, host, port)
+        yield _port(name, host, port, home)
     yield _seals(config, home)
     if config.log.kind == "kafka":
         yield _java()
@@ -136,13 +136,17 @@ def _ports(config: Config) -> Iterator[tuple[str, str, int]]:
             yield name, parts.hostname, parts.port
 
 
-def _port(name: str, host: str, port: int) -> Finding:
+def _port(name: str, host: str, port: int, home: Path) -> Finding:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as err:
+            from infra.dashboards import running
+
             remedy = f"stop what listens there (`ss -ltnp | grep {port}`) or choose another port for {name}"
+            if name == "clickhouse" and running(home):
+                remedy = "the dashboards hold it: `kitepilot dashboards down`"
             return Finding(f"port {port}", False, f"{name}: {err.strerror}", remedy)
     return Finding(f"port {port}", True, f"{name}: free")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -57,28 +56,21 @@ def connection(url: str, password: str, database: str) -> dict[str, Any]:
     }
 
 
-def short(exported: Bundle, present: Assets) -> Assets:
+def shortened(exported: Bundle, present: Assets) -> Assets:
     """The folder an export comes to. `present` gives known things their names; new ones get their title's."""
     parts = {kind: _of_kind(exported, kind) for kind in folder.KINDS}
     keys = {kind: _keys(kind, parts[kind], present[kind]) for kind in folder.KINDS}
-    return {
-        "datasets": {
-            keys["datasets"][d["uuid"]]: datasets.short(keys["datasets"][d["uuid"]], d)
-            for d in parts["datasets"]
-        },
-        "charts": {
-            keys["charts"][c["uuid"]]: charts.short(
-                keys["charts"][c["uuid"]], c, keys["datasets"][c["dataset_uuid"]]
-            )
-            for c in parts["charts"]
-        },
-        "dashboards": {
-            keys["dashboards"][d["uuid"]]: dashboards.short(
-                keys["dashboards"][d["uuid"]], d, keys["charts"], keys["datasets"]
-            )
-            for d in parts["dashboards"]
-        },
-    }
+    short: Assets = {kind: {} for kind in folder.KINDS}
+    for found in parts["datasets"]:
+        key = keys["datasets"][found["uuid"]]
+        short["datasets"][key] = datasets.short(key, found, present["datasets"].get(key, {}))
+    for found in parts["charts"]:
+        key = keys["charts"][found["uuid"]]
+        short["charts"][key] = charts.short(key, found, keys["datasets"][found["dataset_uuid"]])
+    for found in parts["dashboards"]:
+        key = keys["dashboards"][found["uuid"]]
+        short["dashboards"][key] = dashboards.short(key, found, keys["charts"], keys["datasets"])
+    return short
 
 
 def _of_kind(exported: Bundle, kind: str) -> list[dict[str, Any]]:
@@ -101,8 +93,3 @@ def _keys(kind: str, exported: list[dict[str, Any]], present: dict[str, Short]) 
             name, number = f"{wanted}_{number}", number + 1
         keys[content["uuid"]] = name
     return keys
-
-
-def read_assets(path: Path) -> Assets:
-    """The short forms of a folder."""
-    return folder.read(path)

@@ -126,8 +126,11 @@ def _measure(key: str, name: str, said: str | dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def short(key: str, exported: dict[str, Any]) -> Short:
-    """The short form of what Superset exported: its time column and its measures; the rest is dbt's."""
+def short(key: str, exported: dict[str, Any], present: Short) -> Short:
+    """The short form of what Superset exported: its time column and its measures; the rest is dbt's.
+
+    `present`: its short form so far, which says a measure's unit where several are shown alike.
+    """
     said: Short = {}
     if not exported["schema"].endswith("_marts"):
         said["layer"] = exported["schema"].rpartition("_")[2]
@@ -135,7 +138,7 @@ def short(key: str, exported: dict[str, Any]) -> Short:
         said["time"] = exported["main_dttm_col"]
     if exported["uuid"] != identity("dataset", key):
         said["uuid"] = exported["uuid"]
-    measures = {m["metric_name"]: _said(key, m) for m in sorted_measures(exported["metrics"])}
+    measures = {m["metric_name"]: _said(key, m, present) for m in sorted_measures(exported["metrics"])}
     if measures:
         said["measures"] = measures
     return said
@@ -146,7 +149,7 @@ def sorted_measures(measures: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(measures, key=lambda measure: str(measure["metric_name"]))
 
 
-def _said(key: str, measure: dict[str, Any]) -> str | dict[str, Any]:
+def _said(key: str, measure: dict[str, Any], present: Short) -> str | dict[str, Any]:
     """The shortest words that make this measure again."""
     name, sql = measure["metric_name"], measure["expression"]
     wanted = {field: measure.get(field) or None for field in ("verbose_name", "d3format", "currency")}
@@ -155,7 +158,8 @@ def _said(key: str, measure: dict[str, Any]) -> str | dict[str, Any]:
         said["description"] = measure["description"]
     if wanted["verbose_name"] not in (None, label_of(name)):
         said["label"] = wanted["verbose_name"]
-    for unit in (None, *BY_NAME):
+    before = present.get("measures", {}).get(name)
+    for unit in (before.get("unit") if isinstance(before, dict) else None, None, *BY_NAME):
         made = _measure(key, name, said | ({"unit": unit} if unit else {}))
         if (made["d3format"], made["currency"]) == (wanted["d3format"], wanted["currency"]):
             said |= {"unit": unit} if unit else {}

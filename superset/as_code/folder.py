@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 KINDS = ("datasets", "charts", "dashboards")
-WIDTH = 108
+WIDTH = 90
 Short = dict[str, Any]
 
 
@@ -80,47 +80,40 @@ def _shows(node: Any, chart: str) -> bool:
 
 
 def rendered(short: Short) -> str:
-    """The one way a short form is written: a line a key, what fits a line on one line."""
-    return "".join(_lines(short, 0))
+    """The one way a short form is written: what fits a line on one line."""
+    text: str = yaml.dump(short, Dumper=_Short, sort_keys=False, allow_unicode=True, width=10_000)
+    return text
 
 
-def _lines(node: Any, depth: int) -> Iterator[str]:
-    pad = "  " * depth
-    items = node.items() if isinstance(node, dict) else ((None, value) for value in node)
-    for key, value in items:
-        lead = f"{pad}- " if key is None else f"{pad}{_scalar(key)}:"
-        if isinstance(value, str) and "\n" in value:
-            yield f"{lead} |-\n".replace("-  |", "- |")
-            yield from (f"{pad}  {line}".rstrip() + "\n" for line in value.split("\n"))
-            continue
-        flow = _flow(value)
-        if not isinstance(value, dict | list) or not value or _fits(value, lead, flow):
-            yield f"{lead}{'' if key is None else ' '}{flow}\n"
-        elif key is None:  # an item of a list: its first line carries the dash
-            first, *rest = _lines(value, depth + 1)
-            yield f"{pad}- {first.lstrip(' ')}"
-            yield from rest
-        else:
-            yield f"{lead}\n"
-            yield from _lines(value, depth + 1)
+class _Short(yaml.SafeDumper):
+    """PyYAML's, with lists set in and the choice of what goes on one line."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.Node:
+        node = super().represent_mapping(tag, mapping, flow_style)
+        node.flow_style = _fits([part for pair in node.value for part in pair])
+        return node
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.Node:
+        node = super().represent_sequence(tag, sequence, flow_style)
+        node.flow_style = _fits(node.value)
+        return node
 
 
-def _fits(value: Any, lead: str, flow: str) -> bool:
-    """On one line: what is short enough and not nested more than one level."""
-    inner = value.values() if isinstance(value, dict) else value
-    nested = any(isinstance(v, dict | list) and v for v in inner)
-    return len(lead) + len(flow) < WIDTH and not nested and "\n" not in flow
+def _fits(parts: list[yaml.Node]) -> bool:
+    """Short enough, and nothing but single values."""
+    single = all(isinstance(part, yaml.ScalarNode) for part in parts)
+    return single and sum(len(part.value) + 2 for part in parts) < WIDTH
 
 
-def _flow(value: Any) -> str:
-    if isinstance(value, str):
-        return _scalar(value)
-    text = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1_000_000
-    )
-    return text.strip().removesuffix("\n...")
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-def _scalar(value: Any) -> str:
-    text: str = yaml.safe_dump(value, allow_unicode=True, width=1_000_000, default_flow_style=True)
-    return text.strip().removesuffix("\n...")
+_Short.add_representer(str, _text)
