@@ -112,7 +112,8 @@ def _refusals(book: DayBook) -> list[Sentence]:
 
 def _feed(book: DayBook) -> list[Sentence]:
     downs = sum(row["feed_downs"] or 0 for row in book.rows("fct_feed_health"))
-    return [Sentence(f"The feed went down {downs} times.", "bad")] if downs else []
+    times = "once" if downs == 1 else f"{downs} times"
+    return [Sentence(f"The feed went down {times}.", "bad")] if downs else []
 
 
 def _whose(name: str) -> str:
