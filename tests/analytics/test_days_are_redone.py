@@ -1,0 +1,102 @@
+"""Which days a build redoes, and that it comes to the same whichever way the marts were made."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from book_of_a_day import Book
+from shifted_days import shift_run
+from traded_day import RUN_ID
+
+from infra.analytics.dbt import Days, build, project_print
+from infra.clickhouse.client import connect
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+FIRST, NEXT = date(2026, 11, 20), date(2026, 11, 23)
+LATE_FILL = """
+    insert into fills (run_id, session_date, intent_id, order_id, trade_id, token, side, quantity,
+        price_paise, filled_at, source, seq, event_at, emitted_at, log_topic, log_partition, log_offset)
+    select run_id, session_date, intent_id, order_id, 'late', token, side, 1, price_paise,
+        filled_at, source, 1000000, event_at, emitted_at, log_topic, log_partition, 1000000
+    from fills where session_date = '2026-11-20' order by log_offset limit 1
+"""
+MARTS = ("config.materialized:incremental", "config.materialized:table")  # the views are there already
+Prints = dict[tuple[str, str], int]
+
+
+def prints(book: Book) -> Prints:
+    """(mart, day) -> a hash of its rows, in whatever order they lie; statistics to six places.
+
+    The day is empty for the small marts that read across days and are made whole each time.
+    """
+    by_day = {made.name for made in book.outcome.made if made.kind == "incremental"}
+    columns = book.rows(
+        "select table, name, type from system.columns where database = 'kitepilot_marts' and table in "
+        "(select name from system.tables where database = 'kitepilot_marts' and engine like '%MergeTree')"
+    )
+    tables: dict[str, list[str]] = {}
+    for row in columns:
+        name, kind = row["name"], row["type"]
+        tables.setdefault(row["table"], []).append(f"round({name}, 6)" if "Float" in kind else name)
+    found: Prints = {}
+    for table, names in tables.items():
+        day = "toString(session_date)" if table in by_day else "''"
+        for row in book.rows(
+            f"select {day} as day, count() as n, groupBitXor(cityHash64({', '.join(names)})) as hash "
+            f"from {table} group by day"
+        ):
+            found[table, row["day"]] = hash((row["n"], row["hash"]))
+    return found
+
+
+def build_marts(book: Book, days: Days | None = None) -> Prints:
+    outcome = build(book.run, days, select=MARTS, tested=False)
+    assert not [made for made in outcome.made if made.failed]
+    return prints(book)
+
+
+def changed(before: Prints, after: Prints) -> set[tuple[str, str]]:
+    """(mart, day) that is not as it was."""
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def of_day(found: Prints, day: date) -> Prints:
+    return {key: value for key, value in found.items() if key[1] == str(day)}
+
+
+def test_a_build_redoes_the_days_that_changed_and_comes_to_what_a_full_refresh_comes_to(
+    own_book: Book,
+) -> None:
+    at_first = prints(own_book)
+    assert len({mart for mart, _ in at_first}) > 15
+
+    with connect(own_book.run, "owner") as client:
+        shift_run(client, RUN_ID, FIRST, NEXT, "paper-20261123-0001")
+    two_days = build_marts(own_book)
+    assert changed(of_day(at_first, FIRST), of_day(two_days, FIRST)) == set(), (
+        "nothing was archived of that day"
+    )
+    assert {mart for mart, _ in of_day(two_days, NEXT)} == {mart for mart, _ in of_day(at_first, FIRST)}
+
+    assert changed(two_days, build_marts(own_book)) == set(), "a second build changed something"
+
+    own_book.write(LATE_FILL)
+    late = build_marts(own_book)
+    assert ("fct_fills", str(FIRST)) in changed(two_days, late)
+    assert changed(of_day(two_days, NEXT), of_day(late, NEXT)) == set(), "a late fill of another day"
+
+    anew = build_marts(own_book, Days(full_refresh=True))
+    assert changed(late, anew) == set(), "a full refresh comes to something else"
+
+
+def test_another_project_is_another_print_and_its_words_are_not(tmp_path: Path) -> None:
+    (tmp_path / "model.sql").write_text("select 1")
+    (tmp_path / "README.md").write_text("words")
+    before = project_print(tmp_path)
+    (tmp_path / "README.md").write_text("other words")
+    assert project_print(tmp_path) == before
+    (tmp_path / "model.sql").write_text("select 2")
+    assert project_print(tmp_path) != before
