@@ -17,7 +17,15 @@ EXPLORE = Path(__file__).with_name("explore_defaults.yaml")
 #: What Superset writes into every chart: ids of this installation, or drawn anew each time.
 NOISE = {
     *("datasource", "slice_id", "dashboards", "dashboardId", "url_params", "extra_form_data", "viz_type"),
-    *("optionName", "filterOptionName", "datasourceWarning", "isNew", "isExtra", "annotation_layers"),
+    *(
+        "optionName",
+        "filterOptionName",
+        "datasourceWarning",
+        "granularity_sqla",
+        "isNew",
+        "isExtra",
+        "annotation_layers",
+    ),
     *(
         "query_context",
         "sliceId",
@@ -71,7 +79,8 @@ def short(key: str, exported: dict[str, Any], dataset: str) -> Short:
         said["description"] = exported["description"]
     if exported["uuid"] != identity("chart", key):
         said["uuid"] = exported["uuid"]
-    params = quiet(exported.get("params") or {})
+    params = {k: v for k, v in quiet(exported.get("params") or {}).items() if v is not None}
+    params["adhoc_filters"] = [f for f in params.get("adhoc_filters", []) if not _filters_nothing(f)]
     if said["viz"] == "table":
         named = _cells(params, {})
         kept = {c: form for c, form in params.get("column_config", {}).items() if form != named.get(c)}
@@ -81,6 +90,11 @@ def short(key: str, exported: dict[str, Any], dataset: str) -> Short:
     if params:
         said["params"] = dict(sorted(params.items()))
     return said
+
+
+def _filters_nothing(found: dict[str, Any]) -> bool:
+    """The editor's empty filter over the time column."""
+    return found.get("operator") == "TEMPORAL_RANGE" and found.get("comparator") == "No filter"
 
 
 @cache
