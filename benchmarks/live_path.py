@@ -8,7 +8,10 @@ on ports of its own. `--light` runs only a producer, the market flow and the dec
 A rate is sustained when it was reached, the marks of its last quarter leave as soon as those of its second
 (within 50 ms), and the archive did not fall behind. Then the rate climbs until one is not sustained.
 
-Usage: python benchmarks/live_path.py [--light] [--quick] [--no-climb] [--seconds 60] [--rates 1000 5000 ...]
+`--archive-apart` runs the last rate in turns, the archive at work and frozen: the ratio of p95 is its cost.
+
+Usage: python benchmarks/live_path.py [--light | --archive-apart] [--quick] [--no-climb] [--seconds 60]
+                                      [--rates 1000 5000 ...]
 """
 
 from __future__ import annotations
@@ -38,7 +41,10 @@ def main() -> None:
     cores = psutil.cpu_count()
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {cores} cores, load {_load()}")
     with tempfile.TemporaryDirectory(prefix="kitepilot-bench-") as home:
-        found = measure(Path(home), asked.rates, seconds, climb)
+        if asked.archive_apart:
+            found = measure(Path(home), asked.rates, seconds, (), apart=True)
+        else:
+            found = measure(Path(home), asked.rates, seconds, climb)
     steps = found["steps"]
     assert isinstance(steps, list)
     print(
@@ -61,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--light", action="store_true", help="producer, market and decisions only")
     parser.add_argument("--everything", action="store_true", help="the whole stack (the default)")
+    parser.add_argument("--archive-apart", action="store_true", help="with and without the archive, in turns")
     parser.add_argument("--quick", action="store_true", help="8 s per rate and no climb")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 5_000, 10_000])

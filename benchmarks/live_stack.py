@@ -8,7 +8,10 @@ The session's first minutes are played at full speed, until every feature has it
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -40,6 +43,10 @@ WARM_S = 330  # of session time after the open: the longest look-back and the mo
 SETTLE_S = 5.0
 PACE_S = 5.0
 MAX_BEHIND_S = 3.0  # the archive flushes every two seconds; falling behind by more than this is a queue
+ARCHIVE = "archive"
+TURNS = 3
+CATCH_UP_S = 120.0
+CAUGHT_UP_MESSAGES = 2_000  # some seconds' worth: it flushes every two
 FOLLOWED = (SESSION.name, DECISIONS.name, INTENTS.name, ORDERS.name)
 
 
@@ -165,6 +172,18 @@ class Stack:
                 yield from (e.decode(record.value) for record in records)
             reader.close()
 
+    def pause(self, name: str) -> None:
+        """Freeze a process where it stands; `resume` lets it go on."""
+        self._signal(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        for state in self._supervisor.states():
+            if state.name == name and state.pid:
+                os.kill(state.pid, number)
+
     def close(self) -> None:
         self._account_reader.close()
         self._exchange.close()
@@ -235,8 +254,52 @@ def step(stack: Stack, rate: int, seconds: float, density: float) -> dict[str, o
     }
 
 
-def measure(home: Path, rates: list[int], seconds: float, climb: tuple[int, ...]) -> dict[str, object]:
-    """Bring a system up in `home`, run every rate, then climb until one is not sustained; stop it all."""
+def archive_apart(stack: Stack, rate: int, seconds: float, density: float) -> list[dict[str, object]]:
+    """The same rate in turns: the archive at work, then frozen. Between them it catches up."""
+    rows = []
+    for turn in range(2 * TURNS):
+        frozen = bool(turn % 2)
+        if frozen:
+            stack.pause(ARCHIVE)
+        row = step(stack, rate, seconds, density) | {"archive": "frozen" if frozen else "at work"}
+        if frozen:
+            stack.resume(ARCHIVE)
+            caught_up(stack, rate, density)
+        rows.append(row)
+        print(f"\narchive {row['archive']}", end="")
+        figures.show(row)
+    return rows
+
+
+def caught_up(stack: Stack, rate: int, density: float) -> None:
+    """Go on at the rate until the archive is no further behind than it always is."""
+    deadline = time.monotonic() + CATCH_UP_S
+    while stack.point().behind[TICKS.name] > CAUGHT_UP_MESSAGES:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the archive does not catch up at {rate:,} ticks/s within {CATCH_UP_S:.0f} s")
+        density = paced(stack, rate, density, 2.0)
+
+
+def apart_ratios(rows: list[dict[str, object]]) -> dict[str, float]:
+    """Median p95 with the archive at work over that with it frozen, by leg."""
+    found = {}
+    for leg in figures.AIMS_P95_MS:
+        p95 = {
+            state: [row[leg]["p95"] for row in rows if row["archive"] == state and row[leg]]  # type: ignore[index,call-overload]
+            for state in ("at work", "frozen")
+        }
+        if all(p95.values()):
+            found[leg] = round(statistics.median(p95["at work"]) / statistics.median(p95["frozen"]), 3)
+    return found
+
+
+def measure(
+    home: Path, rates: list[int], seconds: float, climb: tuple[int, ...], *, apart: bool = False
+) -> dict[str, object]:
+    """Bring a system up in `home`, run every rate, then climb until one is not sustained; stop it all.
+
+    `apart`: the last rate only, in turns with and without the archive.
+    """
     config = stack_config()
     opening.ensure_api_secret()
     seed(home, 2, config.market.seed, lambda what, _: print(f"  {what}", file=sys.stderr), config=Config())
@@ -248,17 +311,22 @@ def measure(home: Path, rates: list[int], seconds: float, climb: tuple[int, ...]
         opening.announce(run, log, opening.plan(run, opening.auction_stocks(exchange)))
         opening.start_trading(run, supervisor)
         stack = Stack(run, supervisor, log, exchange)
-        rows = _steps(stack, run, exchange, [(rate, seconds) for rate in rates], climb)
+        density = _warmed(stack, run, exchange)
+        if apart:
+            rows = archive_apart(stack, rates[-1], seconds, density)
+        else:
+            rows = _steps(stack, [(rate, seconds) for rate in rates], climb, density)
         stack.close()
     finally:
         supervisor.shutdown()
+    if apart:
+        return {"steps": rows, "p95_at_work_over_frozen": apart_ratios(rows)}
     kept = [int(str(row["ticks_per_s"])) for row in rows if row["sustained"]]
     return {"steps": rows, "highest_sustained_per_s": max(kept, default=0)}
 
 
-def _steps(
-    stack: Stack, run: Run, exchange: Exchange, steps: list[tuple[int, float]], climb: tuple[int, ...]
-) -> list[dict[str, object]]:
+def _warmed(stack: Stack, run: Run, exchange: Exchange) -> float:
+    """Play the session's first minutes; ticks per session second then."""
     session = calendar.session(date.fromisoformat(run.config.session.date))
     stack.start()
     warm_from = session.open_at + (WARM_S - 60) * S
@@ -267,7 +335,12 @@ def _steps(
     stack.follow(120, until_session=session.open_at + WARM_S * S)
     after = exchange.get("/admin/state")
     session_s = (after["session_time_ns"] - before["session_time_ns"]) / S
-    density = (after["ticks_sent"] - before["ticks_sent"]) / session_s
+    return float((after["ticks_sent"] - before["ticks_sent"]) / session_s)
+
+
+def _steps(
+    stack: Stack, steps: list[tuple[int, float]], climb: tuple[int, ...], density: float
+) -> list[dict[str, object]]:
     rows = []
     for rate, seconds in (*steps, *((rate, 15.0) for rate in climb)):
         row = step(stack, rate, seconds, density)
