@@ -5,6 +5,7 @@ Both forms of `live_path.py` measure with these. Times are machine clock (ns), l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ class Sample:
     signal_to_enqueued: Pairs = field(default_factory=list)
     mark_to_account: Pairs = field(default_factory=list)
     enqueued_to_journaled: Pairs = field(default_factory=list)
+    denials: Counter[str] = field(default_factory=Counter)  # by code: why few orders were enqueued
     _marked: dict[int, int] = field(default_factory=dict)
     _enqueued: dict[str, int] = field(default_factory=dict)
 
@@ -39,6 +41,8 @@ class Sample:
                 self.tick_to_mark.append((at, (at - event.received_at) / MS))
             case e.SignalRaised():
                 self.tick_to_signal.append((at, (at - event.received_at) / MS))
+            case e.Verdict(approved=False):
+                self.denials[event.denial] += 1
             case e.ApprovedIntent():
                 self._enqueued[event.intent_id] = at
                 if event.signal_emitted_at:  # 0: an exit of the desk's own
@@ -106,7 +110,8 @@ def show(row: Mapping[str, object]) -> None:
         leg = row.get(name)
         if isinstance(leg, dict) and leg:
             print(f"  {title:<24}{leg['p50']:>9}{leg['p95']:>9}{leg['p99']:>9}{leg['n']:>8}")
-    notes = [f"{name.replace('_', ' ')} {row[name]}" for name in ("mark_growth_ms", "behind") if name in row]
+    noted = ("mark_growth_ms", "behind", "denials")
+    notes = [f"{name.replace('_', ' ')} {row[name]}" for name in noted if name in row]
     cpu = row.get("cpu_percent")
     if isinstance(cpu, dict):
         notes.append("CPU % of one core: " + ", ".join(f"{name} {share}" for name, share in cpu.items()))

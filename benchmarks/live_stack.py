@@ -243,6 +243,7 @@ def step(stack: Stack, rate: int, seconds: float, density: float) -> dict[str, o
         "session_speed": round((end.session_at - begin.session_at) / S / took, 2),
         **figures.legs(sample, begin.machine_at, end.machine_at),
         "mark_growth_ms": round(growth, 1),
+        "denials": dict(sample.denials.most_common(3)),
         "behind": {"ticks messages, middle": behind_before, "end": behind},
         "ticks_messages_per_s": round(messages_per_s),
         "cpu_percent": dict(sorted(cpu.items(), key=lambda item: -item[1])),

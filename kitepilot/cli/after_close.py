@@ -164,6 +164,7 @@ def _locked(home: Path) -> Iterator[TextIO]:
     (home / FOLDER).mkdir(parents=True, exist_ok=True)
     with (home / FOLDER / "lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)  # the holder before is gone: its number may be somebody else's by now
         yield lock
 
 

@@ -93,3 +93,11 @@ def test_while_a_pack_is_made_by_hand_the_days_end_says_it_was_not_started(tmp_p
         assert after_close.under_way(run.home) == os.getpid()
         after_close.start(run, result, lambda _: None)
     assert str(result["daily_pack"]).startswith("alarm: not started: ")
+
+
+def test_a_new_holder_that_has_no_name_yet_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    """Its number could belong to any process by now, and a run that begins would end that one."""
+    with after_close.alone(tmp_path):
+        pass
+    with after_close._locked(tmp_path):
+        assert after_close.under_way(tmp_path) == 0
