@@ -1,4 +1,4 @@
-"""A day's pack over a real ClickHouse, dbt, PostgreSQL and log: made twice, the same bytes."""
+"""A day's pack over a real ClickHouse, dbt, PostgreSQL and log: made twice, late fills, odd days."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ from infra.analytics.book import opened_book
 from infra.analytics.outcome import Outcome
 from infra.audit.verification import verify_file
 from infra.clickhouse.client import connect
+from infra.daily_packs import read_manifest
 from infra.postgres.embedded import Server
 from kitepilot import config as configuration
+from kitepilot.cli.pack import marts
 from kitepilot.cli.pack.making import Made, make
+from kitepilot.cli.pack.session_words import session_words
 from kitepilot.config import Config
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
+from research.pack import day as pages
+from research.pack import page
+from research.pack.book import DayBook
+from research.pack.document import Document
 
 DAY = "2026-11-20"
 ODD = {
@@ -136,3 +143,80 @@ def test_made_again_after_a_restart_of_everything_it_is_the_same_bytes(house: Ho
     with zipfile.ZipFile(again.path) as zipped:
         zipped.extract("records/audit.jsonl", tmp_path)
     assert verify_file(tmp_path / "records" / "audit.jsonl", house.home).flaw is None
+
+
+def test_without_clickhouse_there_is_a_failed_pack_with_the_same_records_from_the_log(
+    house: House, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    for part in ("runs", "log", "postgres"):
+        shutil.copytree(
+            house.home / part, home / part, symlinks=True, ignore=shutil.ignore_patterns("socket")
+        )
+    for path in (home / "postgres").rglob("*"):
+        shutil.copystat(path, path, follow_symlinks=False)
+    made = make(home, DAY, None, tmp_path / "out", "none", lambda _: None)
+    assert made.manifest.status == "FAILED" and "FAILED" in made.path.name
+    assert any("ClickHouse" in why for why in made.manifest.why)
+    assert "FAILED" in content(made, "report.html").decode()
+    for table in ("signals", "verdicts", "intents", "orders", "fills"):
+        name = f"records/{table}.jsonl"
+        assert content(made, name) == content(house.first, name), table
+
+
+@pytest.fixture(scope="module")
+def odd_pages(house: House) -> dict[str, Document]:
+    """The page of each day out of the ordinary, from its rows in the marts."""
+    drawn = {}
+    with opened_book(house.config, house.home) as book, connect(book, "dbt") as client:
+        for name, told in ODD.items():
+            dated = configuration.override(house.config, **{"session.date": told.day.isoformat()})
+            found, lacking = marts.read(client, Run(told.run_id, book.folder, dated))
+            assert not lacking
+            words = session_words(told.day.isoformat(), told.open_at, told.close_at)
+            kept = DayBook(told.run_id, told.day.isoformat(), "paper", "c", 1, words, marts=found)
+            drawn[name] = pages.document(kept)
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "subtitle", "attention"),
+    [
+        ("no trades", "A regular session", ""),
+        ("half", "09:15 to 12:30", ""),
+        ("muhurat", "A Muhurat session", ""),
+        ("crashed", "A regular session", "hours of the session are missing"),
+        ("renamed", "A regular session", "INFY -> INFOSYS"),
+    ],
+)
+def test_a_day_out_of_the_ordinary_is_drawn_and_says_what_it_is(
+    odd_pages: dict[str, Document], name: str, subtitle: str, attention: str
+) -> None:
+    document = odd_pages[name]
+    assert document.failed == ()
+    assert page.html(document)
+    assert subtitle in document.subtitle
+    said = " ".join(each.text for each in document.attention)
+    assert attention in said
+    if not attention:
+        assert "missing" not in said
+    trades = next(tile for tile in document.tiles if tile.name == "Trades")
+    assert (trades.figure, trades.note) == ("0", "a day without trades")
+
+
+def test_a_late_fill_makes_a_second_version_that_names_it_and_the_first_one_stays(house: House) -> None:
+    before = house.first.path.read_bytes()
+    with opened_book(house.config, house.home) as book, connect(book, "owner") as client:
+        client.command(
+            "INSERT INTO fills SELECT * REPLACE ('late' AS trade_id, log_offset + 100000 AS log_offset, "
+            f"now64(3) AS archived_at) FROM fills WHERE run_id = '{RUN_ID}' LIMIT 1"
+        )
+    made = house.make()
+    assert made.fresh and made.manifest.version == 2 and made.changes is not None
+    [fills] = [each for each in made.changes.files if each.name == "records/fills.jsonl"]
+    assert [row.key.split()[1] for row in fills.rows] == ["late"]
+    assert made.changes.figures
+    text = content(made, "report.html").decode()
+    assert "Changes since the version before" in text and "late" in text
+    assert house.first.path.read_bytes() == before
+    assert read_manifest(made.path).version == 2
