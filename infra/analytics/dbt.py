@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from infra.analytics.book import FOLDER, BookError
@@ -30,6 +30,9 @@ PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or Path(__file__).parents[2] / "
 THREADS = 4
 _WATCHED = (".sql", ".yml", ".csv")
 _FINISHED = {"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult", "LogNodeNoOpResult"}
+
+Tests = Literal["all", "data", "none"]
+_LEFT_OUT: dict[Tests, list[str]] = {"all": [], "data": ["unit_test"], "none": ["test", "unit_test"]}
 
 #: Called with (done, of how many, name of what was done last).
 Step = Callable[[int, int, str], None]
@@ -71,10 +74,11 @@ def build(
     select: Sequence[str] = (),
     step: Step = _silent,
     *,
-    tested: bool = True,
+    tested: Tests = "data",
 ) -> Outcome:
-    """Seeds, views, marts and their tests (unless not `tested`), in the order of what rests on what.
+    """Seeds, views, marts and tests of what they hold, in the order of what rests on what.
 
+    `tested`: "all" has the unit tests too, which a day's data cannot change; "none" only makes.
     Where the project is not the one the marts were made by (a new version of KitePilot), every day is redone.
 
     Raises:
@@ -83,8 +87,8 @@ def build(
     wish = days or Days()
     print_of, last = project_print(), _print_file(run)
     anew = wish.full_refresh or (not select and _text(last) != print_of)
-    untested = [] if tested else ["--exclude-resource-types", "test", "unit_test"]
-    arguments = ["build", *(["--full-refresh"] if anew else []), *_selected(select), *untested]
+    left_out = ["--exclude-resource-types", *_LEFT_OUT[tested]] if _LEFT_OUT[tested] else []
+    arguments = ["build", *(["--full-refresh"] if anew else []), *_selected(select), *left_out]
     outcome = _run(run, arguments, Days(full_refresh=True) if anew else wish, step)
     if not select and not any(made.failed for made in outcome.made):
         last.write_text(print_of)

@@ -115,7 +115,7 @@ def archived(run: Run, market: SignalsMarket) -> SignalsMarket:
 
 def built(run: Run, days: dbt.Days | None = None, names: Sequence[str] = MARTS) -> None:
     """Without the invariants: the whole book's build runs those, over every mart."""
-    outcome = dbt.build(run, days, [f"+{name}" for name in names])
+    outcome = dbt.build(run, days, [f"+{name}" for name in names], tested="none")
     assert outcome.ok, [each for each in (*outcome.made, *outcome.failures) if each.failed]
 
 
