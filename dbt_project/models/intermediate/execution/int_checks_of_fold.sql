@@ -25,7 +25,7 @@ intents as (
 fills as (
 
     select fills.run_id as run_id, fills.session_date as session_date, toInt64(countIf(fills.event_at <= account.marked_until)) as fills
-    from {{ ref('stg_fills') }} as fills
+    from {{ ref('int_fills') }} as fills
     inner join account on fills.run_id = account.run_id and fills.session_date = account.session_date
     group by run_id, session_date
 

@@ -39,8 +39,20 @@ children as (
 fills as (
 
     select run_id, session_date, intent_id, order_id, sum(quantity) as quantity
-    from {{ ref('stg_fills') }}
+    from {{ ref('int_fills') }}
     group by run_id, session_date, intent_id, order_id
+
+),
+
+copies as (
+
+    select run_id, session_date, 'fill_stands_once' as check_name, count() as rows_found
+    from {{ ref('stg_fills') }}
+    group by run_id, session_date, order_id, trade_id
+    union all
+    select run_id, session_date, 'foreign_fill_stands_once', count()
+    from {{ ref('stg_foreign_fills') }}
+    group by run_id, session_date, order_id, trade_id
 
 ),
 
@@ -81,6 +93,9 @@ linked as (
     left join children
         on fills.run_id = children.run_id and fills.session_date = children.session_date
         and fills.intent_id = children.intent_id and fills.order_id = children.order_id
+    union all
+    select run_id, session_date, check_name, rows_found > 1
+    from copies
 
 ),
 

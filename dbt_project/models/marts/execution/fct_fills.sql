@@ -2,7 +2,7 @@ with
 
 fills as (
 
-    select * from {{ ref('stg_fills') }}
+    select * from {{ ref('int_fills') }}
     where {{ days_to_build() }}
 
 ),
