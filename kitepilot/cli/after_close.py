@@ -48,7 +48,10 @@ def start(run: Run, result: dict[str, Any], say: Say) -> None:
         told, due = retraining.due_now(run) if train else ("", False)
         child = _spawned(run) if pack or due else None
         if pack and child is not None:
-            words["daily_pack"] = f"made by process {child}; `kitepilot status` tells, log {log_of(run)}"
+            words["daily_pack"] = (
+                f"the day's papers are being made by process {child}, in a minute or so: `kitepilot status` "
+                f"says where they are, {log_of(run)} why not; `kitepilot daily-pack` makes them again"
+            )
         if train:
             words["retraining"] = f"started as process {child} ({told})" if due else told
     except (OSError, ValueError) as err:

@@ -381,4 +381,5 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
         f"Decisions          {result['decisions_hash'][:16]}  config {result['config_hash']}",
         f"Report             {result['report']}",
         f"Session archive    {result['session_archive']}",
+        *([f"Daily pack         {result['daily_pack']}"] if "daily_pack" in result else []),
     ]
