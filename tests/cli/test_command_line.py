@@ -66,6 +66,7 @@ def test_status_says_that_nothing_runs() -> None:
         "fence": "",
         "audit": {},
         "retraining": {},
+        "daily_pack": "",
     }
     assert runner.invoke(app, ["down"]).output.strip() == "nothing was running"
 
