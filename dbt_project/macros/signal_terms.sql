@@ -48,11 +48,14 @@ Gibbons, Rank Correlation Methods, chapter 3), it gives the correlation of the m
     )[1]
 {%- endmacro %}
 
-{# Sum of t^3 - t over groups of t equal values. #}
+{#
+Sum of t^3 - t over groups of t equal values. The k-th of its equals adds 3 k (k - 1), which comes to that without a
+map of all values: a session of 300 instruments has 100,000 of them in every model.
+#}
 {% macro _tied(value, condition) -%}
     arraySum(
-        t -> pow(t, 3) - t,
-        tupleElement(sumMapIf([assumeNotNull({{ value }})], [toUInt64(1)], {{ condition }}), 2)
+        k -> 3. * k * (k - 1),
+        arrayEnumerateUniq(groupArrayIf(assumeNotNull({{ value }}), {{ condition }}))
     )
 {%- endmacro %}
 
