@@ -16,6 +16,19 @@ letters as (
 
 ),
 
+quotes as (
+
+    select
+        toStartOfMinute(event_at) as minute_at,
+        quantilesExactInclusive(0.5, 0.95)(
+            (toUnixTimestamp64Nano(event_at) - toUnixTimestamp64Nano(quoted_at)) / 1e6
+        ) as ages_ms
+    from {{ ref('stg_marks') }}
+    where {{ of_newest_run() }}
+    group by minute_at
+
+),
+
 changes as (
 
     select argMax(feed_state, log_offset) as feed_state
@@ -52,11 +65,14 @@ final as (
         minutes.instruments as instruments,
         minutes.mean_delay_ms as mean_delay_ms,
         minutes.max_delay_ms as max_delay_ms,
+        if(empty(quotes.ages_ms), null, quotes.ages_ms[1]) as quote_age_p50_ms,
+        if(empty(quotes.ages_ms), null, quotes.ages_ms[2]) as quote_age_p95_ms,
         minutes.fewest_seconds_with_ticks as fewest_seconds_with_ticks,
         letters.dead_letters as dead_letters,
         (select feed_state from changes) as feed_state
     from minutes
     left join letters on letters.minute_at = minutes.minute_at
+    left join quotes on quotes.minute_at = minutes.minute_at
 
 )
 
