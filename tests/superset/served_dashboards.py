@@ -101,7 +101,10 @@ def traded_home(folder: Path) -> Path:
 
 def _config(folder: Path) -> Path:
     config = folder / "config.yaml"
-    config.write_text(f'storage: {{clickhouse_url: "http://127.0.0.1:{free_port()}"}}\n')
+    config.write_text(
+        "risk: {open_positions: 2}\n"  # so that entries are refused, and the charts of refusals have some
+        f'storage: {{clickhouse_url: "http://127.0.0.1:{free_port()}"}}\n'
+    )
     return config
 
 
