@@ -83,7 +83,8 @@ def short(key: str, exported: dict[str, Any], dataset: str) -> Short:
     params["adhoc_filters"] = [f for f in params.get("adhoc_filters", []) if not _filters_nothing(f)]
     if said["viz"] == "table":
         named = _cells(params, {})
-        kept = {c: form for c, form in params.get("column_config", {}).items() if form != named.get(c)}
+        said_forms = sorted(params.get("column_config", {}).items())  # Superset keeps no order of its own
+        kept = {c: form for c, form in said_forms if form != named.get(c)}
         params["column_config"] = kept
     assumed = {"adhoc_filters": [], "time_range": "No filter", "column_config": {}} | assumed_by(said["viz"])
     params = {k: v for k, v in params.items() if not (k in assumed and v == assumed[k])}
