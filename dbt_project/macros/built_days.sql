@@ -42,4 +42,11 @@
             select session_date, row_count, archived_at from {{ built_days() }} final where model = '{{ model.name }}'
         )
     {%- endif -%}
+    {{ _and_not_later('session_date') }}
+{%- endmacro %}
+
+{# A long book is made anew in stretches, oldest first: `infra/analytics/slices.py`. #}
+{% macro _and_not_later(column) -%}
+    {%- set until = env_var('KITEPILOT_DBT_UNTIL', '') if execute else '' -%}
+    {%- if until %} and {{ column }} <= toDate('{{ until }}'){% endif -%}
 {%- endmacro %}

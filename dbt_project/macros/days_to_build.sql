@@ -9,7 +9,7 @@ The list is in the SQL as literals, so ClickHouse reads those partitions only. S
     {%- set archived_days = ref('int_archived_days') -%}
     {%- set named = execute and (env_var('KITEPILOT_DBT_DATE', '') or env_var('KITEPILOT_DBT_SINCE', '')) -%}
     {%- if not execute or not (named or is_incremental()) -%}
-        1 = 1
+        1 = 1{{ _and_not_later(column) }}
     {%- else -%}
         {%- set found = run_query(
             'select toString(session_date) from ' ~ archived_days ~ ' where ' ~ _named_or_changed() ~ ' order by 1'

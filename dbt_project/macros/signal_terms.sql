@@ -85,12 +85,12 @@ that is redone changes what the days after it are held against.
     {%- set archived_days = ref('int_archived_days') -%}
     {%- set named = execute and (env_var('KITEPILOT_DBT_DATE', '') or env_var('KITEPILOT_DBT_SINCE', '')) -%}
     {%- if not execute or not (named or is_incremental()) -%}
-        1 = 1
+        1 = 1{{ _and_not_later(column) }}
     {%- else -%}
         {%- set found = run_query(
             'select toString(minOrNull(session_date)) from ' ~ archived_days ~ ' where ' ~ _named_or_changed()
         ) -%}
         {%- set first = found.columns[0].values()[0] if found else none -%}
-        {{ column ~ " >= toDate('" ~ first ~ "')" if first else '1 = 0' }}
+        {{ column ~ " >= toDate('" ~ first ~ "')" if first else '1 = 0' }}{{ _and_not_later(column) }}
     {%- endif -%}
 {%- endmacro %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from book_of_a_day import Book
 from shifted_days import shift_run
 from traded_day import RUN_ID
 
+from infra.analytics import dbt
 from infra.analytics.dbt import Days, build, project_print
+from infra.analytics.slices import last_days
 from infra.clickhouse.client import connect
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -68,7 +71,7 @@ def of_day(found: Prints, day: date) -> Prints:
 
 
 def test_a_build_redoes_the_days_that_changed_and_comes_to_what_a_full_refresh_comes_to(
-    own_book: Book,
+    own_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_first = prints(own_book)
     assert len({mart for mart, _ in at_first}) > 15
@@ -88,8 +91,11 @@ def test_a_build_redoes_the_days_that_changed_and_comes_to_what_a_full_refresh_c
     assert ("fct_fills", str(FIRST)) in changed(two_days, late)
     assert changed(of_day(two_days, NEXT), of_day(late, NEXT)) == set(), "a late fill of another day"
 
+    assert last_days(own_book.run) == [NEXT]
+    monkeypatch.setattr(dbt, "last_days", partial(last_days, rows_at_once=1))
+    assert dbt.last_days(own_book.run) == [FIRST, NEXT]
     anew = build_marts(own_book, Days(full_refresh=True))
-    assert changed(late, anew) == set(), "a full refresh comes to something else"
+    assert changed(late, anew) == set(), "a full refresh, a day at a time, comes to something else"
 
 
 def test_another_project_is_another_print_and_its_words_are_not(tmp_path: Path) -> None:
