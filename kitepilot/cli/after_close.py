@@ -31,6 +31,7 @@ from kitepilot.run import HOME_VARIABLE, RUN_FOLDER_VARIABLE, Run
 
 FOLDER: Final = "after-close"
 GIVES_WAY_WITHIN_S: Final = 60.0
+MADE_WITHIN_S: Final = 1_200.0
 LOOK_EVERY_S: Final = 0.05
 Say = Callable[[str], None]
 
@@ -125,6 +126,22 @@ def give_way(home: Path) -> None:
             raise SupervisionError(
                 f"the daily pack is being made in {home} by process {pid} and does not give way; "
                 "wait for it, or end that process"
+            )
+        time.sleep(LOOK_EVERY_S)
+
+
+def wait_for(home: Path) -> None:
+    """Until no pack is being made: for who would use the stores that it starts and stops.
+
+    Raises:
+        ConfigError: it does not end; names its process.
+    """
+    deadline = time.monotonic() + MADE_WITHIN_S
+    while (pid := under_way(home)) is not None:
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"the daily pack is still being made in {home} (process {pid}) after {MADE_WITHIN_S:.0f} s; "
+                f"see {home / FOLDER}, or end that process"
             )
         time.sleep(LOOK_EVERY_S)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from kitepilot.cli import after_close
 from kitepilot.cli.options import ConfigOption, JsonOption, chosen_config, clear_errors
 from kitepilot.config import Config, ConfigError
 from kitepilot.run import Run, home
@@ -150,6 +151,9 @@ def _serve(config: Config, port: int, as_json: bool) -> bool:
     with ExitStack() as stack:
         stack.enter_context(superset.alone())
         stack.enter_context(_stopped_in_order())
+        if after_close.under_way(home()) is not None:
+            with stderr.status("the day's papers are being made with the same stores: waiting for them"):
+                after_close.wait_for(home())
         _build_marts(config)
         stack.enter_context(answering(Run("dashboards", superset.folder / "clickhouse", config)))
         with stderr.status("bringing Superset to what superset/ says"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,22 @@ def test_a_run_that_begins_breaks_a_pack_off_and_its_stores_are_stopped_first(tm
         after_close.give_way(tmp_path)
         assert (tmp_path / "stores stopped").exists()
         assert after_close.under_way(tmp_path) is None
+    finally:
+        making.kill()
+        making.wait()
+
+
+def test_who_needs_the_same_stores_waits_until_the_pack_is_made(tmp_path: Path) -> None:
+    making = subprocess.Popen([sys.executable, "-c", MAKING, str(tmp_path)], start_new_session=True)
+    try:
+        until((tmp_path / "begun").exists)
+        waiting = threading.Thread(target=after_close.wait_for, args=(tmp_path,), daemon=True)
+        waiting.start()
+        assert waiting.is_alive()
+        making.terminate()
+        waiting.join(WITHIN_S)
+        assert (tmp_path / "stores stopped").exists()
+        assert not waiting.is_alive()
     finally:
         making.kill()
         making.wait()

@@ -20,6 +20,8 @@ import httpx
 from infra.analytics.dbt import dbt_program
 from infra.dashboards import DashboardError, interpreter
 
+#: Its synthetic market has what every chart shows: refusals, a drift, trades of each strategy.
+SESSION = "2026-11-20"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -93,7 +95,8 @@ def traded_home(folder: Path) -> Path:
         return home
     config = _config(folder)
     traded = kitepilot(
-        home, "paper", "--config", str(config), "--instruments", "8", "--speed", "max", "--json"
+        *(home, "paper", "--config", str(config), "--session", SESSION, "--instruments", "8"),
+        *("--speed", "max", "--json"),
     )
     assert traded.returncode == 0, traded.stderr
     return home
@@ -103,6 +106,7 @@ def _config(folder: Path) -> Path:
     config = folder / "config.yaml"
     config.write_text(
         "risk: {open_positions: 2}\n"  # so that entries are refused, and the charts of refusals have some
+        "daily_pack: {enabled: false}\n"  # it would hold the stores
         f'storage: {{clickhouse_url: "http://127.0.0.1:{free_port()}"}}\n'
     )
     return config
