@@ -1,5 +1,5 @@
 -- A broken rule is a finding about the day, not a flaw of the book: it warns.
-{{ config(severity='warn') }}
+{{ config(tags=['finding']) }}
 select run_id, session_date, rule, observed, allowed
 from {{ ref('fct_compliance') }}
 where status = 'broken'

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+FINDING = "finding"  # tag of a test that tells of the day, and not of a flaw of the book
 _FINE = ("success", "pass", "no-op")
 _MEANINGS = {
     "not_null": "{column} of {model} is missing",
@@ -113,16 +114,24 @@ def _made(node: dict[str, Any], result: dict[str, Any]) -> Made:
 
 
 def _tested(node: dict[str, Any], result: dict[str, Any], target: Path) -> Tested:
-    bad = result["status"] not in _FINE
+    status = _status(node, result["status"])
+    bad = status not in _FINE
     compiled = node.get("compiled_path") or ""
     return Tested(
         name=node.get("name", result["unique_id"]),
-        status=result["status"],
+        status=status,
         rows=int(result.get("failures") or 0),
         meaning=meaning(node) if bad else "",
         message=_line(result.get("message")) if bad else "",
         sql=str(target / compiled.partition("target/")[2]) if bad and compiled else "",
     )
+
+
+def _status(node: dict[str, Any], said: str) -> str:
+    """A data test only warns dbt, which would make nothing that rests on it; a finding is no more."""
+    if node.get("resource_type") == "test" and FINDING not in node.get("tags", ()) and said == "warn":
+        return "fail"
+    return said
 
 
 def meaning(node: dict[str, Any]) -> str:

@@ -26,6 +26,13 @@ LATE_FILL = """
         filled_at, source, 1000000, event_at, emitted_at, log_topic, log_partition, 1000000
     from fills where session_date = '2026-11-20' order by log_offset limit 1
 """
+TWICE = """
+    insert into fills (run_id, session_date, intent_id, order_id, trade_id, token, side, quantity,
+        price_paise, filled_at, source, seq, event_at, emitted_at, log_topic, log_partition, log_offset)
+    select run_id, session_date, intent_id, order_id, trade_id, token, side, quantity,
+        price_paise, filled_at, source, 2000000, event_at, emitted_at, log_topic, log_partition, 2000000
+    from fills where session_date = '2026-11-20' order by log_offset limit 1
+"""
 MARTS = ("config.materialized:incremental", "config.materialized:table")  # the views are there already
 Prints = dict[tuple[str, str], int]
 
@@ -96,6 +103,24 @@ def test_a_build_redoes_the_days_that_changed_and_comes_to_what_a_full_refresh_c
     assert dbt.last_days(own_book.run) == [FIRST, NEXT]
     anew = build_marts(own_book, Days(full_refresh=True))
     assert changed(late, anew) == set(), "a full refresh, a day at a time, comes to something else"
+
+
+def test_a_trade_archived_twice_stops_no_mart_is_counted_once_and_is_told(own_book: Book) -> None:
+    shares = "select sum(quantity) as n from fct_fills"
+    twice = "select 1 from kitepilot.fills group by run_id, order_id, trade_id having count() > 1"
+    before, stood_twice = own_book.rows(shares), len(own_book.rows(twice))
+    own_book.write(TWICE)
+    assert len(own_book.rows(twice)) == stood_twice + 1
+    rest_on_it = [f"stg_fills+,{kind}" for kind in MARTS]
+    outcome = build(own_book.run, select=("stg_fills", "int_archived_days", *rest_on_it))
+    assert not [made for made in outcome.made if made.failed]
+    assert own_book.rows(shares) == before
+    assert "execution_books_agree" in {each.name for each in outcome.failures}
+    told = own_book.rows(
+        "select differences, status from fct_reconciliation where check_name = 'fill_stands_once' "
+        "and session_date = '2026-11-20'"
+    )
+    assert told == [{"differences": 1, "status": "broken"}]
 
 
 def test_another_project_is_another_print_and_its_words_are_not(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ UNIQUE = {
 }
 
 
-def left_behind(folder: Path, **status: str) -> Path:
+def left_behind(folder: Path, tags: tuple[str, ...] = (), **status: str) -> Path:
     """A target folder in which the mart and its test ended so."""
-    nodes: dict[str, Any] = {"model.fct_fills": MART, "test.unique": UNIQUE}
+    nodes: dict[str, Any] = {"model.fct_fills": MART, "test.unique": UNIQUE | {"tags": tags}}
     results = [
         {
             "unique_id": f"{kind}.{name}",
@@ -50,8 +50,10 @@ def left_behind(folder: Path, **status: str) -> Path:
     return folder
 
 
-def test_a_failing_test_is_told_by_what_it_means_and_where_its_query_is(tmp_path: Path) -> None:
-    outcome = outcome_of(left_behind(tmp_path, mart="success", test="fail"), "run_results.json")
+@pytest.mark.parametrize("said", ["fail", "warn"])
+def test_a_failing_test_is_told_by_what_it_means_and_where_its_query_is(said: str, tmp_path: Path) -> None:
+    """Though dbt is only warned by it, so that it makes what rests on the mart."""
+    outcome = outcome_of(left_behind(tmp_path, mart="success", test=said), "run_results.json")
     assert not outcome.ok
     [failed] = outcome.failures
     assert failed.meaning == "run_id and trade_id of fct_fills stand there more than once"
@@ -67,8 +69,9 @@ def test_a_test_that_could_not_run_is_not_one_that_failed_but_its_mart_is(tmp_pa
     assert [made.name for made in outcome.made if made.failed] == ["fct_fills"]
 
 
-def test_a_warning_breaks_nothing_and_is_told(tmp_path: Path) -> None:
-    outcome = outcome_of(left_behind(tmp_path, mart="success", test="warn"), "run_results.json")
+def test_a_finding_breaks_nothing_and_is_told(tmp_path: Path) -> None:
+    left = left_behind(tmp_path, ("finding",), mart="success", test="warn")
+    outcome = outcome_of(left, "run_results.json")
     assert outcome.ok
     assert [warned["status"] for warned in outcome.as_json()["warnings"]] == ["warn"]
 
