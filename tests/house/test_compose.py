@@ -5,7 +5,9 @@ import re
 import subprocess
 from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Any
+from xml.etree.ElementTree import Element, parse
 
 import jsonschema
 import pytest
@@ -143,10 +145,26 @@ def test_alert_rules_name_metrics_that_the_api_exposes() -> None:
         assert name in metrics, name
 
 
-def test_every_role_of_the_archive_is_a_user_of_the_server() -> None:
-    users = (ROOT / "infra" / "compose" / "clickhouse-users.xml").read_text()
-    for role in ACCOUNTS:
-        assert f"<{role}>" in users, role
+def _grants(element: Element | None, database: str = "kitepilot") -> list[str]:
+    """What a role or user may do; on a server an engine needs no grant of its own."""
+    assert element is not None
+    told = [
+        Template(str(query.text)).substitute(database=database) for query in element.findall("grants/query")
+    ]
+    return [grant for grant in told if "TABLE ENGINE" not in grant]
+
+
+def test_an_account_may_do_on_the_server_what_it_may_do_on_the_embedded_one_and_no_more() -> None:
+    embedded = parse(ROOT / "infra" / "clickhouse" / "users.xml").getroot()
+    server = parse(ROOT / "infra" / "compose" / "clickhouse-users.xml").getroot()
+    users = server.find("users")
+    assert users is not None
+    assert {user.tag for user in users} == set(ACCOUNTS)
+    for account in ACCOUNTS.values():
+        granted = _grants(users.find(account.name))
+        assert granted == _grants(embedded.find(f"roles/{account.role}")) != [], account.name
+        profile = users.findtext(f"{account.name}/profile")
+        assert (server.findtext(f"profiles/{profile}/readonly") == "2") is account.readonly, account.name
 
 
 def test_every_process_of_ours_is_healthy_only_when_it_does_its_work() -> None:
