@@ -152,11 +152,11 @@ def under_way(home: Path) -> int | None:
         with (home / FOLDER / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return None
-    except FileNotFoundError:
-        return None
     except BlockingIOError:
         named = (home / FOLDER / "lock").read_text().strip()
         return int(named) if named.isdigit() else 0
+    except OSError:  # nothing there, or a home that is none: who uses it says which
+        return None
 
 
 @contextlib.contextmanager
