@@ -39,7 +39,8 @@ OWN = _EVERYTHING & ~_EXECUTE
 _SYSTEM = """
     /usr/lib /usr/local/lib /lib /lib64 /etc/ld.so.cache /dev/urandom /dev/null /sys/fs/cgroup
     /sys/devices/system /proc/meminfo /proc/stat /proc/cpuinfo /proc/loadavg /proc/uptime
-    /proc/self/maps /proc/self/statm /proc/self/stat /proc/self/status /proc/self/cgroup /proc/self/mountinfo
+    /proc/self/auxv /proc/self/maps /proc/self/statm /proc/self/stat /proc/self/status /proc/self/cgroup
+    /proc/self/mountinfo
 """.split()  # noqa: SIM905 - a table of paths
 
 

@@ -25,6 +25,8 @@ from kitepilot.run import RUN_FOLDER_VARIABLE, Run
 
 SOCKET_PATH_LIMIT = 100
 RESTARTS = 5
+#: What the interpreter writes when a native library crashes; a stack follows.
+CRASH = "Fatal Python error:"
 
 
 class SupervisionError(RuntimeError):
@@ -65,7 +67,8 @@ def render(run: Run, processes: Sequence[Process]) -> str:
         "nodaemon=true",
         "silent=true",
         "minfds=4096",
-        f'environment={RUN_FOLDER_VARIABLE}="{run.folder}",OMP_NUM_THREADS="1",TZ="UTC",PYTHONUNBUFFERED="1"',
+        f'environment={RUN_FOLDER_VARIABLE}="{run.folder}",OMP_NUM_THREADS="1",TZ="UTC",PYTHONUNBUFFERED="1",'
+        'PYTHONFAULTHANDLER="1"',
         *(["user=root"] if os.geteuid() == 0 else []),
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
@@ -257,10 +260,11 @@ def _state(info: dict[str, Any]) -> ProcessState:
 
 
 def last_line(run: Run, name: str) -> str:
-    """The last line a process wrote, for an error message."""
+    """The last line a process wrote, or how it crashed, for an error message."""
     path = run.folder / "logs" / f"{name}.log"
     try:
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         lines = []
-    return f"{lines[-1].strip() if lines else 'it wrote nothing'} (log: {path})"
+    crashes = [line for line in lines[-200:] if line.startswith(CRASH)]
+    return f"{(crashes or lines or ['it wrote nothing'])[-1].strip()} (log: {path})"

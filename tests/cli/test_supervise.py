@@ -25,6 +25,7 @@ from kitepilot.run import Run
 
 STEADY = Process("steady", "tests.cli.workers:steady", "waits for the end", 5)
 BROKEN = Process("broken", "tests.cli.workers:broken", "cannot start", 5)
+CRASHING = Process("crashing", "tests.cli.workers:crashing", "dies in a library", 5)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def supervisor(run: Run, monkeypatch: pytest.MonkeyPatch):
         "kitepilot.cli.supervise.command_of", lambda p: f"python3 {Path(__file__).parent}/workers.py {p.name}"
     )
     made = Supervisor(run.home)
-    made.start(run, [STEADY, BROKEN])
+    made.start(run, [STEADY, BROKEN, CRASHING])
     yield made
     made.shutdown()
 
@@ -76,6 +77,12 @@ def test_a_process_that_cannot_start_is_reported_with_its_last_words(
     supervisor.launch(BROKEN)
     with pytest.raises(SupervisionError, match="the key does not fit"):
         supervisor.await_ready(run, [BROKEN], 40)
+
+
+def test_a_crash_in_a_library_is_reported_as_one(run: Run, supervisor: Supervisor) -> None:
+    supervisor.launch(CRASHING)
+    with pytest.raises(SupervisionError, match="Fatal Python error: Segmentation fault"):
+        supervisor.await_ready(run, [CRASHING], 40)
 
 
 def test_nothing_is_left_behind(run: Run, supervisor: Supervisor) -> None:

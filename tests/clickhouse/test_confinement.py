@@ -66,6 +66,36 @@ def test_a_confined_process_reaches_its_own_folders_and_nothing_else(tmp_path: P
     assert {what for what, worked in outcome.items() if worked} == MAY
 
 
+#: The engine asks /proc/self/auxv what the kernel offers it. Denied, it reads on past the end of the
+#: environment, which lies elsewhere as soon as a variable was set: here before an address that is none.
+MOVED_ENVIRONMENT = """
+import ctypes, pathlib, sys
+sys.path[:0] = {path!r}
+from infra.clickhouse import accounts, server
+from infra.clickhouse.engine import Engine, library
+folder = pathlib.Path({home!r}) / "clickhouse"
+folder.mkdir()
+accounts.credentials(folder)
+config = accounts.write_engine_files(folder, "kitepilot")
+server.shut_in(folder, folder / "ready")
+VDSO_ADDRESS = 33
+environ = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
+count = next(n for n in range(10_000) if environ[n] is None)
+moved = (ctypes.c_void_p * (count + 5))(*environ[:count], None, VDSO_ADDRESS, 0x200000000, None, None)
+ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ").value = ctypes.addressof(moved)
+engine = Engine(library(), folder / "data", config)
+engine.close()
+"""
+
+
+def test_the_engine_starts_confined_wherever_the_environment_lies(tmp_path: Path) -> None:
+    code = MOVED_ENVIRONMENT.format(path=sys.path, home=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.stack
 def test_the_engine_itself_cannot_open_what_lies_outside_even_if_no_statement_is_checked(
     tmp_path: Path,
