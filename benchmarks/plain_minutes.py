@@ -197,7 +197,9 @@ def flows(p: Path) -> dict[str, float]:
         return said
     signed, ticks, spread, imbalance = np.where(p.shown[:, None], p.flow, 0.0).T
     unknown = p.shown & np.isnan(p.flow[:, 0])
-    known = p.n - 1 - int(np.flatnonzero(unknown)[-1]) if unknown.any() else p.n
+    last_unknown = int(np.flatnonzero(unknown)[-1]) if unknown.any() else -1
+    bars_since = np.flatnonzero(p.shown[last_unknown + 1 :])  # the count begins anew with a bar
+    known = p.n - 1 - last_unknown - int(bars_since[0]) if bars_since.size else 0
     booked = p.shown & ~np.isnan(spread)
     spread, imbalance = np.round(spread * 1e3) / 1e3, np.round(imbalance * 1e6) / 1e6
     mean = lambda column, w: column[-w:][booked[-w:]].mean() if booked[-w:].any() else NAN  # noqa: E731
