@@ -20,6 +20,14 @@ SERVE = (
     "raise SystemExit(main(current()))"
 )
 
+#: Coverage's own: a confined process cannot write its data beside the checkout, and says so at length.
+COVERAGE_VARIABLE = "COVERAGE_PROCESS_CONFIG"
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment of a process whose standard error a test reads."""
+    return {name: value for name, value in os.environ.items() if name != COVERAGE_VARIABLE}
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from clickhouse_process import SERVE, free_port, new_run, start
+from clickhouse_process import SERVE, free_port, new_run, start, unmeasured
 
 from infra.clickhouse.client import ClickHouseUnreachableError, connect
 from kitepilot.run import RUN_FOLDER_VARIABLE, Run
@@ -17,15 +16,10 @@ from kitepilot.run import RUN_FOLDER_VARIABLE, Run
 pytestmark = pytest.mark.stack
 
 
-#: Coverage's own: a confined process cannot write its data beside the checkout, and says so at length.
-COVERAGE_VARIABLE = "COVERAGE_PROCESS_CONFIG"
-
-
 def attempt(run: Run) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if name != COVERAGE_VARIABLE}
     return subprocess.run(
         [sys.executable, "-c", SERVE],
-        env=plain | {RUN_FOLDER_VARIABLE: str(run.folder)},
+        env=unmeasured() | {RUN_FOLDER_VARIABLE: str(run.folder)},
         capture_output=True,
         text=True,
         timeout=60,
