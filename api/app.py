@@ -16,6 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from api.control import MAX_BYTES as MAX_COMMAND_BYTES
 from api.control import ControlDesk
+from api.identity.gate import Authentication, Gate
+from api.identity.guards import OPEN, known
 from api.metrics import SnapshotCollector
 from api.postbacks import MAX_BYTES, PostbackDesk
 from api.view import View
@@ -32,7 +34,7 @@ def _times(at_ns: int) -> dict[str, str | None]:
     return {"utc": instant.isoformat(timespec="milliseconds"), "ist": instant.astimezone(IST).isoformat()}
 
 
-@get("/health", operation_id="health", summary="Is this process doing its work?")
+@get("/health", opt=OPEN, operation_id="health", summary="Is this process doing its work?")
 async def health(state: State) -> Response[dict[str, str]]:
     """200 while the log is being followed, 503 with the reason otherwise."""
     view: View = state.view
@@ -41,7 +43,7 @@ async def health(state: State) -> Response[dict[str, str]]:
     return Response(body, status_code=200 if ok else 503)
 
 
-@get("/status", operation_id="status", summary="The run, the account and the flow of messages")
+@get("/status", opt=OPEN, operation_id="status", summary="The run, the account and the flow of messages")
 async def status(state: State) -> dict[str, Any]:
     """Money in integer paise, times in UTC and IST, counts since the run began."""
     view: View = state.view
@@ -85,7 +87,13 @@ async def status(state: State) -> dict[str, Any]:
     }
 
 
-@get("/metrics", operation_id="metrics", media_type=MediaType.TEXT, summary="Prometheus text format")
+@get(
+    "/metrics",
+    opt=OPEN,
+    operation_id="metrics",
+    media_type=MediaType.TEXT,
+    summary="Prometheus text format",
+)
 async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
     """All gauges and counters of `api.metrics`."""
     body = generate_latest(request.app.state.registry)
@@ -94,6 +102,7 @@ async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
 
 @post(
     "/broker/postbacks",
+    opt=OPEN,  # signed with the API secret
     operation_id="postback",
     status_code=200,
     request_max_body_size=MAX_BYTES,
@@ -108,6 +117,7 @@ async def postback(request: Request[Any, Any, State]) -> Response[dict[str, str]
 
 @post(
     "/control/{name:str}",
+    opt=OPEN,  # the desk itself asks for the home's token
     operation_id="control",
     status_code=200,
     request_max_body_size=MAX_COMMAND_BYTES,
@@ -123,12 +133,16 @@ async def control(name: FromPath[str], request: Request[Any, Any, State]) -> Res
     return Response(told, status_code=code)
 
 
-def create_app(view: View, postbacks: PostbackDesk, desk: ControlDesk) -> Litestar:
-    """The application over one view; the caller starts and stops the view."""
+def create_app(view: View, postbacks: PostbackDesk, desk: ControlDesk, gate: Gate) -> Litestar:
+    """The application over one view; the caller starts and stops the view. Every route is behind `gate`."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(view, postbacks.counts))
     return Litestar(
         [health, status, metrics, postback, control],
-        state=State({"view": view, "registry": registry, "postbacks": postbacks, "control": desk}),
+        state=State(
+            {"view": view, "registry": registry, "postbacks": postbacks, "control": desk, "gate": gate}
+        ),
+        middleware=[Authentication],
+        guards=[known],
         openapi_config=OpenAPIConfig(title="KitePilot", version=__version__),
     )

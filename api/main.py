@@ -6,6 +6,7 @@ import uvicorn
 
 from api.app import create_app
 from api.control import ControlDesk, token_of
+from api.identity.gate import Gate, by_home_token
 from api.postbacks import PostbackDesk
 from api.view import View
 from infra import key_urls
@@ -42,11 +43,13 @@ def main(run: Run) -> int:
     log = open_log(run)
     view = View(run, log)
     view.start()
+    token = token_of(run.home)
     settings = uvicorn.Config(
         create_app(
             view,
             PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at),
-            ControlDesk(run, log, token_of(run.home)),
+            ControlDesk(run, log, token),
+            Gate([by_home_token(token)]),
         ),
         host=run.config.api.host,
         port=run.config.api.port,

@@ -3,55 +3,18 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
+from served import AT, SECRET, TOKEN
 
-from api.app import create_app
 from api.control import ControlDesk, token_of
 from api.postbacks import MAX_BYTES, REMEMBERED, PostbackDesk
-from api.view import View
-from infra.eventlog import open_log
 from infra.fence import Fence, Raised, asked
 from kitepilot import events as e
-from kitepilot.config import Config
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
-from kitepilot.topics import TOPICS
-
-SECRET = "s3cret"
-TOKEN = "t0ken"
-AT = 1_795_150_800_000_000_000  # 2026-11-20 10:30:00 IST
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    folder = tmp_path / "var" / "runs" / "paper-20261120-0001"
-    folder.mkdir(parents=True)
-    (folder / "start_offsets.json").write_text(json.dumps({t.name: 0 for t in TOPICS}))
-    return Run(folder.name, folder, Config())
-
-
-@pytest.fixture
-def log(run: Run) -> Iterator[EventLog]:
-    opened = open_log(run)
-    opened.create_topics(TOPICS)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def client(run: Run, log: EventLog) -> Iterator[TestClient]:
-    view = View(run, log)
-    view.start()
-    with TestClient(
-        create_app(view, PostbackDesk(SECRET, log, lambda: AT), ControlDesk(run, log, TOKEN))
-    ) as made:
-        made.view = view  # type: ignore[attr-defined]
-        yield made
-    view.stop()
 
 
 def account(seq: int, realised_paise: int) -> e.AccountMarked:
@@ -138,14 +101,14 @@ def test_metrics_are_prometheus_text_in_rupees(client: TestClient, log: EventLog
 
 
 def test_a_dead_log_reader_is_unhealthy(client: TestClient) -> None:
-    client.view.stop()  # type: ignore[attr-defined]
+    client.app.state.view.stop()
     reply = client.get("/health")
     assert reply.status_code == 503
     assert "stopped" in reply.json()["reason"]
 
 
 def test_the_schema_names_every_operation(client: TestClient) -> None:
-    paths = client.get("/schema/openapi.json").json()["paths"]
+    paths = client.get("/schema/openapi.json", headers={"authorization": f"Bearer {TOKEN}"}).json()["paths"]
     assert {op["operationId"] for p in paths.values() for op in p.values()} == {
         "health",
         "status",
