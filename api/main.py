@@ -5,10 +5,8 @@ from __future__ import annotations
 import uvicorn
 
 from api.app import create_app
-from api.control import ControlDesk, token_of
-from api.identity.gate import Gate, by_home_token
-from api.postbacks import PostbackDesk
-from api.view import View
+from api.control import token_of
+from api.services import made
 from infra import key_urls
 from infra.eventlog import open_log
 from kitepilot.run import Run
@@ -41,16 +39,10 @@ class _Server(uvicorn.Server):
 def main(run: Run) -> int:
     """Serve until SIGTERM; exit code 1 when the address cannot be bound."""
     log = open_log(run)
-    view = View(run, log)
-    view.start()
-    token = token_of(run.home)
+    services = made(run, log, api_secret=api_secret(run), token=token_of(run.home))
+    services.view.start()
     settings = uvicorn.Config(
-        create_app(
-            view,
-            PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at),
-            ControlDesk(run, log, token),
-            Gate([by_home_token(token)]),
-        ),
+        create_app(services),
         host=run.config.api.host,
         port=run.config.api.port,
         log_level="warning",
@@ -61,6 +53,6 @@ def main(run: Run) -> int:
     try:
         server.run()
     finally:
-        view.stop()
+        services.view.stop()
         log.close()
     return 0 if server.started else 1

@@ -16,6 +16,7 @@ from api.app import create_app
 from api.control import ControlDesk
 from api.identity.gate import Gate, by_home_token
 from api.postbacks import PostbackDesk
+from api.services import Services
 from api.view import View
 from infra.eventlog import open_log
 from kitepilot.config import Config
@@ -46,8 +47,15 @@ def log(run: Run) -> Iterator[EventLog]:
 def app(run: Run, log: EventLog) -> Iterator[Litestar]:
     view = View(run, log)
     view.start()
-    gate = Gate([by_home_token(TOKEN), by_name])
-    yield create_app(view, PostbackDesk(SECRET, log, lambda: AT), ControlDesk(run, log, TOKEN), gate)
+    services = Services(
+        run=run,
+        log=log,
+        view=view,
+        postbacks=PostbackDesk(SECRET, log, lambda: AT),
+        control=ControlDesk(run, log, TOKEN),
+        gate=Gate([by_home_token(TOKEN), by_name]),
+    )
+    yield create_app(services)
     view.stop()
 
 

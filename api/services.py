@@ -1,0 +1,45 @@
+"""Everything the handlers reach: made once by `main`, handed to `create_app`, found as `services`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar.datastructures import State
+
+from api.control import ControlDesk
+from api.identity.gate import Gate, by_home_token
+from api.postbacks import PostbackDesk
+from api.view import View
+from kitepilot.ports import EventLog
+from kitepilot.run import Run
+
+
+@dataclass
+class Services:
+    """One of each. The caller starts and stops what has a thread."""
+
+    run: Run
+    log: EventLog
+    view: View
+    postbacks: PostbackDesk
+    control: ControlDesk
+    gate: Gate
+
+
+def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
+    """All services over one run and its log. Start `view` before the first request; stop it at the end."""
+    view = View(run, log)
+    return Services(
+        run=run,
+        log=log,
+        view=view,
+        postbacks=PostbackDesk(api_secret, log, lambda: view.snapshot.marked_at),
+        control=ControlDesk(run, log, token),
+        gate=Gate([by_home_token(token)]),
+    )
+
+
+def provided(state: State) -> Services:
+    """For handlers: `services: NamedDependency[Services]`."""
+    services: Services = state.services
+    return services
