@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,6 +22,7 @@ from kitepilot.topics import DEAD_LETTER, DECISIONS, ORDERS, SESSION
 POLL_S = 0.1
 STALE_AFTER_S = 10.0
 BATCH = 2000
+TAILED = (SESSION, DECISIONS, ORDERS, DEAD_LETTER)
 FOREIGN_SHOWN = 200
 ALARMS_SHOWN = 20
 ENVELOPE = ("type", "source", "seq", "emitted_at", "run_id")
@@ -59,6 +60,16 @@ class Snapshot:
     updated_machine_at: float = 0.0
 
 
+class Listener(Protocol):
+    """Hears what the view reads, on the view's thread: be quick, never wait."""
+
+    def hear(self, record: LogRecord, event: e.AnyEvent) -> None:
+        """One event, the first time it is read."""
+
+    def settle(self) -> None:
+        """A batch was read: what was heard stands."""
+
+
 class View:
     """Owns the thread and the snapshot; `start`, then read `snapshot`, then `stop`."""
 
@@ -70,6 +81,7 @@ class View:
         self._thread = threading.Thread(target=self._follow, name="log-tail", daemon=True)
         self._last: dict[str, int] = {}
         self.lag: dict[str, int] = {}
+        self.listeners: list[Listener] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -88,8 +100,7 @@ class View:
         return True, "ok"
 
     def _follow(self) -> None:
-        topics = (SESSION, DECISIONS, ORDERS, DEAD_LETTER)
-        start: dict[TopicPartition, int] = {(t.name, 0): self.run.start_offsets()[t.name] for t in topics}
+        start: dict[TopicPartition, int] = {(t.name, 0): self.run.start_offsets()[t.name] for t in TAILED}
         reader = self._log.reader(start)
         try:
             while not self._stop.is_set():
@@ -105,6 +116,8 @@ class View:
         records = reader.poll(BATCH)
         for record in records:
             self._apply(record)
+        for each in self.listeners:
+            each.settle()
         return len(records) < BATCH
 
     def _measure_lag(self, reader: LogReader) -> None:
@@ -121,6 +134,8 @@ class View:
             return
         self._last[event.source] = event.seq
         self._fold(event)
+        for each in self.listeners:
+            each.hear(record, event)
 
     def _fold(self, event: e.AnyEvent) -> None:
         s = self.snapshot
