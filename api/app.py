@@ -11,13 +11,14 @@ from prometheus_client import CollectorRegistry
 from api import problems, unversioned
 from api.identity.gate import Authentication
 from api.identity.guards import known, reads
+from api.live import stream
 from api.metrics import SnapshotCollector
 from api.resources import status
 from api.resources.route import Tagged
 from api.services import Services, provided
 from kitepilot import __version__
 
-RESOURCES = (status,)
+RESOURCES = (stream, status)
 
 
 def create_app(services: Services) -> Litestar:

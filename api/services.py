@@ -8,6 +8,7 @@ from litestar.datastructures import State
 
 from api.control import ControlDesk
 from api.identity.gate import Gate, by_home_token
+from api.live.hub import Hub
 from api.postbacks import PostbackDesk
 from api.view import View
 from kitepilot.ports import EventLog
@@ -21,6 +22,7 @@ class Services:
     run: Run
     log: EventLog
     view: View
+    hub: Hub
     postbacks: PostbackDesk
     control: ControlDesk
     gate: Gate
@@ -29,10 +31,13 @@ class Services:
 def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
     """All services over one run and its log. Start `view` before the first request; stop it at the end."""
     view = View(run, log)
+    hub = Hub(run, view.lag)
+    view.listeners.append(hub)
     return Services(
         run=run,
         log=log,
         view=view,
+        hub=hub,
         postbacks=PostbackDesk(api_secret, log, lambda: view.snapshot.marked_at),
         control=ControlDesk(run, log, token),
         gate=Gate([by_home_token(token)]),

@@ -10,14 +10,15 @@ from typing import Any
 import msgspec
 from anyio import CancelScope, create_task_group, move_on_after
 from litestar import Request, Response, WebSocket, get, websocket
+from litestar.di import NamedDependency
 from litestar.exceptions import ServiceUnavailableException
 from litestar.params import FromQuery
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
-from api.identity.guards import reads
 from api.live.hub import FullError, Hub, Reader, Sent
 from api.live.ring import BehindError
+from api.services import Services
 
 HEARTBEAT_S = 2.0
 SEND_WITHIN_S = 20.0  # a reader that takes nothing for so long is let go
@@ -95,19 +96,20 @@ def as_frame(sent: Sent) -> bytes:
 
 
 @get(
-    "/api/v1/live",
-    guards=[reads],
+    "/live",
     operation_id="live",
     summary="Server-sent events: pnl, positions, order, signal, verdict, alert, state, feed, health",
     media_type="text/event-stream",
 )
-async def live(request: Request[Any, Any, Any], last_event_id: FromQuery[str] = "") -> Stream:
+async def live(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], last_event_id: FromQuery[str] = ""
+) -> Stream:
     """Begins with `snapshot`, or with what was missed since `Last-Event-ID` (also `?last_event_id=`).
 
     Figures come as their newest, events all and in order; `reset` says that some were missed, `cut` that the
     reader was too slow. A `heartbeat` comes each two seconds.
     """
-    hub: Hub = request.app.state.hub
+    hub = services.hub
     taken = batches(hub, request.headers.get("last-event-id", "") or last_event_id)
     try:
         first = await anext(taken)
@@ -126,11 +128,13 @@ async def live(request: Request[Any, Any, Any], last_event_id: FromQuery[str] = 
     return Stream(iterator=lines(), media_type="text/event-stream", headers=headers, status_code=200)
 
 
-@websocket("/api/v1/live/ws", guards=[reads])
-async def live_frames(socket: WebSocket[Any, Any, Any], last_event_id: FromQuery[str] = "") -> None:
-    """The same; each frame is {"id", "event", "data"}. The last is `cut` with the reason, when there is one."""
+@websocket("/live/ws")
+async def live_frames(
+    socket: WebSocket[Any, Any, Any], services: NamedDependency[Services], last_event_id: FromQuery[str] = ""
+) -> None:
+    """The same; each frame is {"id", "event", "data"}. One that is cut is told why in its last."""
     await socket.accept()
-    taken = batches(socket.app.state.hub, last_event_id)
+    taken = batches(services.hub, last_event_id)
 
     async def send(scope: CancelScope) -> None:
         async for batch in taken:
@@ -157,15 +161,15 @@ async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:
 
 
 @get(
-    "/api/v1/live/snapshot",
-    guards=[reads],
+    "/live/snapshot",
     operation_id="live_snapshot",
     summary="Everything the streams say now, in one answer",
 )
-async def snapshot(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def snapshot(services: NamedDependency[Services]) -> Response[bytes]:
     """Figures by kind, the most recent events, and the day's curve as [at_ms, gross_paise, net_paise]."""
-    hub: Hub = request.app.state.hub
-    return Response(hub.snapshot(), media_type="application/json", headers={"cache-control": "no-store"})
+    return Response(
+        services.hub.snapshot(), media_type="application/json", headers={"cache-control": "no-store"}
+    )
 
 
 ROUTES = [live, live_frames, snapshot]

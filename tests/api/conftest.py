@@ -15,6 +15,7 @@ from served import AT, SECRET, TOKEN, by_name
 from api.app import create_app
 from api.control import ControlDesk
 from api.identity.gate import Gate, by_home_token
+from api.live.hub import Hub
 from api.postbacks import PostbackDesk
 from api.services import Services
 from api.view import View
@@ -46,11 +47,14 @@ def log(run: Run) -> Iterator[EventLog]:
 @pytest.fixture
 def app(run: Run, log: EventLog) -> Iterator[Litestar]:
     view = View(run, log)
+    hub = Hub(run, view.lag)
+    view.listeners.append(hub)
     view.start()
     services = Services(
         run=run,
         log=log,
         view=view,
+        hub=hub,
         postbacks=PostbackDesk(SECRET, log, lambda: AT),
         control=ControlDesk(run, log, TOKEN),
         gate=Gate([by_home_token(TOKEN), by_name]),
