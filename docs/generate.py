@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.analytics.seeds import SEEDS
+from kitepilot.alerts import kinds
 from kitepilot.config import RiskSection
 from kitepilot.events import Sizing
 from kitepilot.kernels.feature_docs import FAMILIES
@@ -129,6 +130,7 @@ def _whole(make: Callable[[], str], _: str) -> str:
 
 
 PAGES: dict[Path, Callable[[str], str]] = {
+    FOLDER / "alerts.md": between_marks(kinds.page),
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "features.md": between_marks(features),
     FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),

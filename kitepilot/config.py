@@ -18,10 +18,13 @@ from typing import Any
 import msgspec
 import yaml
 
+from kitepilot.alerts.desk import Policy, Target
+from kitepilot.alerts.kinds import Severity
 from kitepilot.events import RiskLimits, RiskProfile, Sizing
 from kitepilot.models.gates import Bounds
 from kitepilot.risk import sizing
 
+MOST_ALERT_TARGETS = 8
 # Kite Connect exceptions page, read 2026-07-14; per client account
 KITE_ORDER_CAPS = {"orders_per_second": 10, "orders_per_minute": 400, "orders_per_day": 5_000}
 
@@ -402,6 +405,72 @@ class ApiSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     port: int = 18200
 
 
+class AlertTargetSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who is told: docs/how-to/alerts.md.
+
+    `url_at` says where the Apprise URL lies (`env:NAME`, `file:///path`, `keyring:service/name`): it holds a
+    password. `least` severity that is told; `after_s`: told only of what nobody acknowledged for so long.
+    """
+
+    name: str
+    url_at: str
+    least: typing.Literal["warning", "critical"] = "warning"
+    after_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9_-]{1,32}", self.name):
+            raise ValueError(f"alerts.targets name {self.name!r} must be 1 to 32 of a-z, 0-9, - and _")
+        if not 0.0 <= self.after_s <= 86_400.0:
+            raise ValueError(f"alerts.targets after_s {self.after_s} must be 0 to 86400 seconds")
+
+
+class AlertsSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told what, and when. Without `targets` alerts are only listed (`kitepilot alerts list`).
+
+    `quiet`: IST hours in which only critical alerts are told, as "22:00-07:00". `repeat_s` to the second call
+    about a critical alert nobody acknowledged, doubling up to an hour; `settle_s`: how long nobody is told of
+    a warning that comes back. `dead_man_s`: silence on the log in market hours that is an alert itself.
+    `heartbeat_at` says where a URL lies that is asked every `heartbeat_s` while all is followed: a monitor
+    elsewhere calls when it is not.
+    """
+
+    targets: list[AlertTargetSection] = msgspec.field(default_factory=list)
+    quiet: str = ""
+    repeat_s: float = 300.0
+    settle_s: float = 300.0
+    dead_man_s: float = 30.0
+    heartbeat_at: str = ""
+    heartbeat_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        names = [target.name for target in self.targets]
+        if len(set(names)) != len(names) or len(names) > MOST_ALERT_TARGETS:
+            raise ValueError(f"alerts.targets: at most {MOST_ALERT_TARGETS}, each with a name of its own")
+        self.quiet_minutes()
+        for key, least in (("repeat_s", 10.0), ("settle_s", 0.0), ("dead_man_s", 5.0), ("heartbeat_s", 5.0)):
+            if not least <= getattr(self, key) <= 86_400.0:
+                raise ValueError(f"alerts.{key} {getattr(self, key)} must be {least:g} to 86400 seconds")
+
+    def quiet_minutes(self) -> tuple[int, int]:
+        """Minutes of the IST day, from and to; (0, 0) for none."""
+        found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", self.quiet)
+        if self.quiet and not found:
+            raise ValueError(f'alerts.quiet {self.quiet!r} is not like "22:00-07:00"')
+        if not found:
+            return (0, 0)
+        hour, minute, to_hour, to_minute = map(int, found.groups())
+        return (hour * 60 + minute, to_hour * 60 + to_minute)
+
+    def policy(self) -> Policy:
+        """As `kitepilot.alerts.desk` takes it."""
+        targets = tuple(
+            Target(name=each.name, least=Severity(each.least), after_s=each.after_s) for each in self.targets
+        )
+        return Policy(
+            targets=targets, quiet=self.quiet_minutes(), repeat_s=self.repeat_s, settle_s=self.settle_s
+        )
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one run."""
 
@@ -421,6 +490,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: StorageSection = StorageSection()
     audit: AuditSection = AuditSection()
     api: ApiSection = ApiSection()
+    alerts: AlertsSection = AlertsSection()
 
     def __post_init__(self) -> None:
         try:

@@ -16,6 +16,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot.cli import (
     afterwards,
+    alerts,
     analytics,
     audit,
     contract_note,
@@ -299,6 +300,7 @@ market = typer.Typer(no_args_is_help=True, help="The synthetic market and its li
 app.add_typer(market, name="market")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(risk.app, name="risk")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(slippage.app, name="slippage")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")

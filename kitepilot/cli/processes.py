@@ -34,6 +34,7 @@ SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange
 API = Process("api", "api.main:main", "health, status, metrics", yields=5)
 ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=5)
 AUDIT = Process("audit", "flows.audit:main", "what was said and done, as a chain", 30, yields=5)
+ALERTS = Process("alerts", "flows.alerts:main", "tells people what they must know", yields=5)
 GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
 DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
 MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
@@ -42,7 +43,7 @@ WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens wh
 
 #: Trading processes, in start order: consumers before producers, so nothing waits unread. The watchdog begins
 #: last and ends first: it must not take a beginning or an end for silence.
-TRADING = (API, ARCHIVE, AUDIT, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
+TRADING = (API, ARCHIVE, AUDIT, ALERTS, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
 
 
