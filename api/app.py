@@ -13,12 +13,12 @@ from api.identity.gate import Authentication
 from api.identity.guards import known, reads
 from api.live import stream
 from api.metrics import SnapshotCollector
-from api.resources import status
+from api.resources import market, orders, signals, status
 from api.resources.route import Tagged
 from api.services import Services, provided
 from kitepilot import __version__
 
-RESOURCES = (stream, status)
+RESOURCES = (stream, status, orders, signals, market)
 
 
 def create_app(services: Services) -> Litestar:

@@ -54,5 +54,6 @@ def main(run: Run) -> int:
         server.run()
     finally:
         services.view.stop()
+        services.close()
         log.close()
     return 0 if server.started else 1

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from litestar.datastructures import State
 
+from api.analysis import Analysis
 from api.control import ControlDesk
+from api.day_book import DayBook
 from api.identity.gate import Gate, by_home_token
 from api.live.hub import Hub
 from api.postbacks import PostbackDesk
+from api.record import Record
 from api.view import View
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
@@ -23,24 +26,36 @@ class Services:
     log: EventLog
     view: View
     hub: Hub
+    day: DayBook
     postbacks: PostbackDesk
     control: ControlDesk
     gate: Gate
+    record: Record
+    analysis: Analysis
+
+    def close(self) -> None:
+        """Let go of both books."""
+        self.record.close()
+        self.analysis.close()
 
 
 def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
     """All services over one run and its log. Start `view` before the first request; stop it at the end."""
     view = View(run, log)
     hub = Hub(run, view.lag)
-    view.listeners.append(hub)
+    day = DayBook(hub.board)
+    view.listeners += [hub, day]
     return Services(
         run=run,
         log=log,
         view=view,
         hub=hub,
+        day=day,
         postbacks=PostbackDesk(api_secret, log, lambda: view.snapshot.marked_at),
         control=ControlDesk(run, log, token),
         gate=Gate([by_home_token(token)]),
+        record=Record(run),
+        analysis=Analysis(run),
     )
 
 

@@ -1,7 +1,7 @@
 """What the API shows: a snapshot folded from the log's tail, so that no read touches a database.
 
-One thread reads `session`, `decisions`, `orders` and `dead-letter` as they grow; request handlers read
-the attributes it leaves behind. Nothing grows with the length of the day.
+One thread reads `session`, `decisions`, `intents`, `orders` and `dead-letter` as they grow; request handlers
+read the attributes it leaves behind. Nothing grows with the length of the day.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import msgspec
 from kitepilot import events as e
 from kitepilot.ports import EventLog, LogReader, LogRecord, TopicPartition
 from kitepilot.run import Run
-from kitepilot.topics import DEAD_LETTER, DECISIONS, ORDERS, SESSION
+from kitepilot.topics import DEAD_LETTER, DECISIONS, INTENTS, ORDERS, SESSION
 
 POLL_S = 0.1
 STALE_AFTER_S = 10.0
 BATCH = 2000
-TAILED = (SESSION, DECISIONS, ORDERS, DEAD_LETTER)
+TAILED = (SESSION, DECISIONS, INTENTS, ORDERS, DEAD_LETTER)
 FOREIGN_SHOWN = 200
 ALARMS_SHOWN = 20
 ENVELOPE = ("type", "source", "seq", "emitted_at", "run_id")

@@ -12,11 +12,14 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from served import AT, SECRET, TOKEN, by_name
 
+from api.analysis import Analysis
 from api.app import create_app
 from api.control import ControlDesk
+from api.day_book import DayBook
 from api.identity.gate import Gate, by_home_token
 from api.live.hub import Hub
 from api.postbacks import PostbackDesk
+from api.record import Record
 from api.services import Services
 from api.view import View
 from infra.eventlog import open_log
@@ -48,18 +51,23 @@ def log(run: Run) -> Iterator[EventLog]:
 def app(run: Run, log: EventLog) -> Iterator[Litestar]:
     view = View(run, log)
     hub = Hub(run, view.lag)
-    view.listeners.append(hub)
+    day = DayBook(hub.board)
+    view.listeners += [hub, day]
     view.start()
     services = Services(
         run=run,
         log=log,
         view=view,
         hub=hub,
+        day=day,
         postbacks=PostbackDesk(SECRET, log, lambda: AT),
         control=ControlDesk(run, log, TOKEN),
         gate=Gate([by_home_token(TOKEN), by_name]),
+        record=Record(run),
+        analysis=Analysis(run),
     )
     yield create_app(services)
+    services.close()
     view.stop()
 
 

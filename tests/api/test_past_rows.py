@@ -1,0 +1,105 @@
+"""Orders, intents and fills of an earlier run come from the book of record, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from api import past_rows
+from api.problems import Problem
+from api.record import Record, conninfo_of
+from infra.postgres.embedded import Server
+from kitepilot.config import Config
+from kitepilot.run import Run
+
+pytestmark = pytest.mark.stack
+AT = 1_795_150_800_000_000_000
+ORDERS = 23
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    made = tmp_path_factory.mktemp("record-home")
+    with Server(made) as server, psycopg.connect(conninfo_of(server.url)) as connection:
+        connection.execute(
+            "INSERT INTO runs (run_id, mode, session_date, seed, feed, config_hash, config, code_version) "
+            "VALUES ('earlier', 'paper', %s, 1, 'synthetic', 'c', '', '0')",
+            (date(2026, 11, 19),),
+        )
+        for number in range(ORDERS):
+            write_order(connection, number)
+        connection.commit()
+        yield made
+
+
+def intent_id(number: int) -> str:
+    """Eighteen base32 characters, as the table asks."""
+    return f"{'A' * 16}{chr(65 + number // 26)}{chr(65 + number % 26)}"
+
+
+def write_order(connection: psycopg.Connection, number: int) -> None:
+    connection.execute(
+        "INSERT INTO intents (run_id, intent_id, seq, signal_id, verdict_id, config_hash, strategy, purpose, "
+        "token, tradingsymbol, side, quantity, order_type, limit_price_paise, validity, "
+        "decision_price_paise, event_at_ns) "
+        "VALUES ('earlier', %s, %s, 's', 'v', 'c', 'own', 'entry', 1, 'INFY', 'BUY', 20, "
+        "'LIMIT', 100, 'IOC', 100, %s)",
+        (intent_id(number), number, AT + number),
+    )
+    for child, status in enumerate(("filled", "working", "cancelled")):
+        connection.execute(
+            "INSERT INTO orders (run_id, intent_id, slice, tag, order_id, status, quantity, filled_quantity) "
+            "VALUES ('earlier', %s, %s, %s, %s, %s, 10, 5)",
+            (intent_id(number), child, f"{intent_id(number)}{child:02d}", f"O{number}-{child}", status),
+        )
+    connection.execute(
+        "INSERT INTO fills (run_id, order_id, trade_id, intent_id, token, tradingsymbol, side, quantity, "
+        "price_paise, traded_at_ns) VALUES ('earlier', %s, 'T', %s, 1, 'INFY', 'BUY', 5, 100, %s)",
+        (f"O{number}-0", intent_id(number), AT + number // 2),
+    )
+
+
+@pytest.fixture
+def record(home: Path) -> Iterator[Record]:
+    opened = Record(Run("now", home / "runs" / "now", Config()))
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("resource", ["orders", "intents", "fills"])
+async def test_every_row_of_an_earlier_run_comes_once_newest_first(record: Record, resource: str) -> None:
+    seen, cursor = [], None
+    while True:
+        rows, cursor = await getattr(past_rows, resource)(record, "earlier", 7, cursor)
+        seen += [row.intent_id for row in rows]
+        if cursor is None:
+            break
+    assert len(seen) == ORDERS and len(set(seen)) == ORDERS
+    if resource != "fills":
+        assert seen == [intent_id(number) for number in reversed(range(ORDERS))]
+
+
+async def test_children_are_added_up_and_the_one_that_works_speaks(record: Record) -> None:
+    (row,), _ = await past_rows.orders(record, "earlier", 1, None)
+    assert (row.filled_quantity, row.status, row.order_id) == (15, "working", f"O{ORDERS - 1}-1")
+    assert row.decided.ist is not None and row.decided.ist.startswith("2026-11-20T10:30:00")
+
+
+async def test_a_database_that_is_away_is_told_at_once_and_not_waited_for(tmp_path: Path) -> None:
+    record = Record(Run("now", tmp_path / "runs" / "now", Config()))
+    for _ in range(2):
+        with pytest.raises(Problem) as told:
+            await past_rows.orders(record, "earlier", 1, None)
+        assert told.value.code == "record_unreachable"
+
+
+async def test_a_statement_that_takes_too_long_is_ended(record: Record) -> None:
+    with pytest.raises(Problem) as told:
+        await asyncio.wait_for(record.rows("SELECT pg_sleep(100)", {}), 60)
+    assert told.value.code == "record_unreachable"
+    assert await record.rows("SELECT 1 AS one", {}) == [{"one": 1}], "others are served all the same"
