@@ -9,6 +9,7 @@ from litestar.openapi import OpenAPIConfig
 from prometheus_client import CollectorRegistry
 
 from api import problems, unversioned
+from api.console import pages
 from api.identity.gate import Authentication
 from api.identity.guards import known, reads
 from api.live import stream
@@ -28,7 +29,7 @@ def create_app(services: Services) -> Litestar:
     handlers = [route for resource in RESOURCES for route in resource.ROUTES]
     versioned = Router("/api/v1", route_handlers=handlers, response_class=Tagged, guards=[reads])
     return Litestar(
-        [versioned, *unversioned.ROUTES],
+        [versioned, *unversioned.ROUTES, *pages.ROUTES],
         dependencies={"services": Provide(provided, sync_to_thread=False)},
         exception_handlers=dict(problems.HANDLERS),
         state=State({"services": services, "registry": registry, "gate": services.gate}),
