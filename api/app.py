@@ -14,12 +14,12 @@ from api.identity.gate import Authentication
 from api.identity.guards import known, reads
 from api.live import stream
 from api.metrics import SnapshotCollector
-from api.resources import market, orders, signals, status
+from api.resources import market, orders, signals, status, trading
 from api.resources.route import Tagged
 from api.services import Services, provided
 from kitepilot import __version__
 
-RESOURCES = (stream, status, orders, signals, market)
+RESOURCES = (stream, status, orders, signals, market, trading)
 
 
 def create_app(services: Services) -> Litestar:

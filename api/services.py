@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from litestar.datastructures import State
 
 from api.analysis import Analysis
+from api.commands import Commands
 from api.control import ControlDesk
 from api.day_book import DayBook
+from api.effects import Effects
 from api.identity.gate import Gate, by_home_token
 from api.live.hub import Hub
 from api.postbacks import PostbackDesk
@@ -27,8 +29,10 @@ class Services:
     view: View
     hub: Hub
     day: DayBook
+    effects: Effects
     postbacks: PostbackDesk
     control: ControlDesk
+    commands: Commands
     gate: Gate
     record: Record
     analysis: Analysis
@@ -44,15 +48,19 @@ def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
     view = View(run, log)
     hub = Hub(run, view.lag)
     day = DayBook(hub.board)
-    view.listeners += [hub, day]
+    effects = Effects(hub.board)
+    view.listeners += [hub, day, effects]
+    control = ControlDesk(run, log, token)
     return Services(
         run=run,
         log=log,
         view=view,
         hub=hub,
         day=day,
+        effects=effects,
         postbacks=PostbackDesk(api_secret, log, lambda: view.snapshot.marked_at),
-        control=ControlDesk(run, log, token),
+        control=control,
+        commands=Commands(control),
         gate=Gate([by_home_token(token)]),
         record=Record(run),
         analysis=Analysis(run),

@@ -16,6 +16,7 @@ from kitepilot.orders.positions import Position
 from kitepilot.risk.decide import decide
 from kitepilot.risk.exposure import valued
 from kitepilot.risk.limit_use import limit_use
+from kitepilot.risk.records import Decided
 from kitepilot.risk.state import DeskOrder, DeskState, Holding
 
 BPS = 10_000
@@ -29,6 +30,7 @@ class Board:
 
     def __init__(self) -> None:
         self.desk: DeskState | None = None
+        self.decided: list[Decided] = []  # what the last session event led to
         self.curve: list[shapes.EquityPoint] = []
         self.account: e.AccountMarked | None = None
         self.latencies = Latencies()
@@ -40,7 +42,7 @@ class Board:
         """Fold one event in."""
         self.latencies.hear(event)
         if isinstance(event, e.SessionEvent):
-            self.desk, _ = decide(self.desk, event)
+            self.desk, self.decided = decide(self.desk, event)
         match event:
             case e.AccountMarked():
                 self.account = event

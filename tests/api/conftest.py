@@ -14,8 +14,10 @@ from served import AT, SECRET, TOKEN, by_name
 
 from api.analysis import Analysis
 from api.app import create_app
+from api.commands import Commands
 from api.control import ControlDesk
 from api.day_book import DayBook
+from api.effects import Effects
 from api.identity.gate import Gate, by_home_token
 from api.live.hub import Hub
 from api.postbacks import PostbackDesk
@@ -52,16 +54,20 @@ def app(run: Run, log: EventLog) -> Iterator[Litestar]:
     view = View(run, log)
     hub = Hub(run, view.lag)
     day = DayBook(hub.board)
-    view.listeners += [hub, day]
+    effects = Effects(hub.board)
+    view.listeners += [hub, day, effects]
     view.start()
+    control = ControlDesk(run, log, TOKEN)
     services = Services(
         run=run,
         log=log,
         view=view,
         hub=hub,
         day=day,
+        effects=effects,
         postbacks=PostbackDesk(SECRET, log, lambda: AT),
-        control=ControlDesk(run, log, TOKEN),
+        control=control,
+        commands=Commands(control),
         gate=Gate([by_home_token(TOKEN), by_name]),
         record=Record(run),
         analysis=Analysis(run),
