@@ -13,6 +13,7 @@ from api.console import pages
 from api.identity.gate import Authentication
 from api.identity.guards import known, reads
 from api.live import stream
+from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
 from api.resources import market, orders, signals, status, trading
 from api.resources.route import Tagged
@@ -26,6 +27,7 @@ def create_app(services: Services) -> Litestar:
     """The application over its services; the caller starts and stops them. Every route is behind the gate."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(services.view, services.postbacks.counts))
+    registry.register(MeasuresCollector(services.run, services.measures))
     handlers = [route for resource in RESOURCES for route in resource.ROUTES]
     versioned = Router("/api/v1", route_handlers=handlers, response_class=Tagged, guards=[reads])
     return Litestar(

@@ -13,6 +13,7 @@ from api.day_book import DayBook
 from api.effects import Effects
 from api.identity.gate import Gate, by_home_token
 from api.live.hub import Hub
+from api.measures import Measures
 from api.postbacks import PostbackDesk
 from api.record import Record
 from api.view import View
@@ -36,6 +37,7 @@ class Services:
     gate: Gate
     record: Record
     analysis: Analysis
+    measures: Measures
 
     def close(self) -> None:
         """Let go of both books."""
@@ -49,7 +51,8 @@ def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
     hub = Hub(run, view.lag)
     day = DayBook(hub.board)
     effects = Effects(hub.board)
-    view.listeners += [hub, day, effects]
+    measures = Measures()
+    view.listeners += [hub, day, effects, measures]
     control = ControlDesk(run, log, token)
     return Services(
         run=run,
@@ -64,6 +67,7 @@ def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
         gate=Gate([by_home_token(token)]),
         record=Record(run),
         analysis=Analysis(run),
+        measures=measures,
     )
 
 

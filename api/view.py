@@ -21,6 +21,7 @@ from kitepilot.topics import DEAD_LETTER, DECISIONS, INTENTS, ORDERS, SESSION
 
 POLL_S = 0.1
 STALE_AFTER_S = 10.0
+LAG_EVERY_S = 0.5
 BATCH = 2000
 TAILED = (SESSION, DECISIONS, INTENTS, ORDERS, DEAD_LETTER)
 FOREIGN_SHOWN = 200
@@ -79,7 +80,8 @@ class View:
         self._log = log
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="log-tail", daemon=True)
-        self._last: dict[str, int] = {}
+        self._last: dict[tuple[str, str], int] = {}
+        self._lag_at = 0.0
         self.lag: dict[str, int] = {}
         self.listeners: list[Listener] = []
 
@@ -106,8 +108,8 @@ class View:
             while not self._stop.is_set():
                 drained = self._read(reader)
                 self.snapshot.updated_machine_at = time.monotonic()
+                self._measure_lag(reader)
                 if drained:
-                    self._measure_lag(reader)
                     self._stop.wait(POLL_S)
         finally:
             reader.close()
@@ -121,6 +123,10 @@ class View:
         return len(records) < BATCH
 
     def _measure_lag(self, reader: LogReader) -> None:
+        """Now and then, also while it is behind: a lag that only shows when there is none is no measure."""
+        if time.monotonic() - self._lag_at < LAG_EVERY_S:
+            return
+        self._lag_at = time.monotonic()
         for (topic, partition), offset in reader.positions().items():
             self.lag[topic] = self._log.end_offset(topic, partition) - offset
 
@@ -130,9 +136,10 @@ class View:
         except e.UndecodableError:
             self.snapshot.undecodable += 1
             return
-        if event.seq <= self._last.get(event.source, -1):
+        source = (record.topic, event.source)  # a producer numbers each topic by itself
+        if event.seq <= self._last.get(source, -1):
             return
-        self._last[event.source] = event.seq
+        self._last[source] = event.seq
         self._fold(event)
         for each in self.listeners:
             each.hear(record, event)

@@ -12,15 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from api.machine_metrics import MeasuresCollector
+from api.measures import Measures
+from api.metrics import SnapshotCollector
+from api.view import View
 from infra.analytics.seeds import SEEDS
+from infra.eventlog.sqlite_log import SqliteLog
 from kitepilot.alerts import kinds
-from kitepilot.config import RiskSection
+from kitepilot.config import Config, RiskSection
 from kitepilot.events import Sizing
 from kitepilot.kernels.feature_docs import FAMILIES
 from kitepilot.kernels.features import FEATURE_DOCS
 from kitepilot.risk import states
 from kitepilot.risk.checks import page as checks
 from kitepilot.risk.sizing import Entry, method_of
+from kitepilot.run import Run
 from kitepilot.strategies import ma_cross, micro_momentum, rsi_reversion, score_follower, vwap_reversion
 from kitepilot.strategies.parameters import Parameter
 
@@ -89,6 +95,23 @@ def _rupees(key: str, value: int) -> str:
     return f"`{key}: {value}`"
 
 
+def metrics() -> str:
+    """Every family that `GET /metrics` has, as a fresh API exports them."""
+    run = Run("", Path("nowhere"), Config())
+    view = View(run, SqliteLog(run.log_folder))
+    found = [
+        family
+        for each in (SnapshotCollector(view, {}), MeasuresCollector(run, Measures()))
+        for family in each.collect()
+    ]
+    lines = ["| name | type | labels | meaning |", "|---|---|---|---|"]
+    for family in sorted(found, key=lambda each: each.name):
+        labels = ", ".join(f"`{name}`" for name in getattr(family, "_labelnames", ()))
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
 def features() -> str:
     """Every feature by family, in the order of a row within it."""
     lines = [f"{len(FEATURE_DOCS)} features."]
@@ -133,6 +156,7 @@ PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "alerts.md": between_marks(kinds.page),
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "features.md": between_marks(features),
+    FOLDER / "metrics.md": between_marks(metrics),
     FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),
     FOLDER / "strategies.md": strategies,
     FOLDER / "trading-state.md": between_marks(states.page),

@@ -20,6 +20,7 @@ from api.day_book import DayBook
 from api.effects import Effects
 from api.identity.gate import Gate, by_home_token
 from api.live.hub import Hub
+from api.measures import Measures
 from api.postbacks import PostbackDesk
 from api.record import Record
 from api.services import Services
@@ -55,7 +56,8 @@ def app(run: Run, log: EventLog) -> Iterator[Litestar]:
     hub = Hub(run, view.lag)
     day = DayBook(hub.board)
     effects = Effects(hub.board)
-    view.listeners += [hub, day, effects]
+    measures = Measures()
+    view.listeners += [hub, day, effects, measures]
     view.start()
     control = ControlDesk(run, log, TOKEN)
     services = Services(
@@ -71,6 +73,7 @@ def app(run: Run, log: EventLog) -> Iterator[Litestar]:
         gate=Gate([by_home_token(TOKEN), by_name]),
         record=Record(run),
         analysis=Analysis(run),
+        measures=measures,
     )
     yield create_app(services)
     services.close()

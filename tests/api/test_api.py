@@ -11,10 +11,12 @@ from served import AT, SECRET, TOKEN
 
 from api.control import ControlDesk, token_of
 from api.postbacks import MAX_BYTES, REMEMBERED, PostbackDesk
+from broker_adapter.letters import Letters
 from infra.fence import Fence, Raised, asked
 from kitepilot import events as e
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
+from kitepilot.topics import TICKS
 
 
 def account(seq: int, realised_paise: int) -> e.AccountMarked:
@@ -89,6 +91,19 @@ def test_rubbish_on_a_topic_does_not_stop_the_view(client: TestClient, log: Even
     log.append("decisions", [b"\xc1 not msgpack", e.encode(account(0, 42))])
     status_when(client, "realised_paise", 42)
     assert client.get("/health").status_code == 200
+
+
+def test_a_producer_numbers_each_topic_by_itself(client: TestClient, log: EventLog) -> None:
+    """An alarm on `session` is no repetition of the dead letters its producer wrote before."""
+    letters = Letters("ingest", "paper-20261120-0001")
+    buried = [letters.bury("bad_frame", TICKS, "", b"", AT) for _ in range(3)]
+    log.append("dead-letter", buried)
+    status_when(client, "dead_letters", {"bad_frame": 3})
+    log.append("session", [letters.alarm("feed", "ticker", "login needed", AT)])
+    deadline = time.monotonic() + 30
+    while not client.get("/status").json()["alarms"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_metrics_are_prometheus_text_in_rupees(client: TestClient, log: EventLog) -> None:
