@@ -15,12 +15,12 @@ from api.identity.guards import known, reads
 from api.live import stream
 from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
-from api.resources import market, orders, signals, status, trading
+from api.resources import book, chart, market, orders, reports, signals, status, trading
 from api.resources.route import Tagged
 from api.services import Services, provided
 from kitepilot import __version__
 
-RESOURCES = (stream, status, orders, signals, market, trading)
+RESOURCES = (stream, status, orders, signals, market, chart, book, reports, trading)
 
 
 def create_app(services: Services) -> Litestar:

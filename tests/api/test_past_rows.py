@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import psycopg
 import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
 
 from api import past_rows
+from api.app import create_app
 from api.problems import Problem
 from api.record import Record, conninfo_of
+from api.services import made
+from infra.eventlog import open_log
 from infra.postgres.embedded import Server
 from kitepilot.config import Config
 from kitepilot.run import Run
+from kitepilot.topics import TOPICS
 
 pytestmark = pytest.mark.stack
 AT = 1_795_150_800_000_000_000
@@ -24,8 +31,8 @@ ORDERS = 23
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    made = tmp_path_factory.mktemp("record-home")
-    with Server(made) as server, psycopg.connect(conninfo_of(server.url)) as connection:
+    place = tmp_path_factory.mktemp("record-home")
+    with Server(place) as server, psycopg.connect(conninfo_of(server.url)) as connection:
         connection.execute(
             "INSERT INTO runs (run_id, mode, session_date, seed, feed, config_hash, config, code_version) "
             "VALUES ('earlier', 'paper', %s, 1, 'synthetic', 'c', '', '0')",
@@ -34,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for number in range(ORDERS):
             write_order(connection, number)
         connection.commit()
-        yield made
+        yield place
 
 
 def intent_id(number: int) -> str:
@@ -103,3 +110,58 @@ async def test_a_statement_that_takes_too_long_is_ended(record: Record) -> None:
         await asyncio.wait_for(record.rows("SELECT pg_sleep(100)", {}), 60)
     assert told.value.code == "record_unreachable"
     assert await record.rows("SELECT 1 AS one", {}) == [{"one": 1}], "others are served all the same"
+
+
+@pytest.fixture(scope="module")
+def reader(home: Path) -> Iterator[TestClient[Litestar]]:
+    """Signed in with the home's token, over that book of record."""
+    folder = home / "runs" / "paper-20261120-0001"
+    folder.mkdir(parents=True)
+    (folder / "start_offsets.json").write_text(json.dumps({t.name: 0 for t in TOPICS}))
+    (folder / "report.html").write_text("<p>the day</p>")
+    run = Run(folder.name, folder, Config())
+    log = open_log(run)
+    log.create_topics(TOPICS)
+    services = made(run, log, api_secret="", token="t0ken")
+    services.view.start()
+    with TestClient(create_app(services)) as client:
+        client.headers["authorization"] = "Bearer t0ken"
+        yield client
+    services.view.stop()
+    services.close()
+    log.close()
+
+
+def test_runs_are_listed_and_one_is_told_with_its_configuration(reader: TestClient[Litestar]) -> None:
+    (row,) = reader.get("/api/v1/runs").json()["items"]
+    assert (row["run_id"], row["session_date"], row["result"]) == ("earlier", "2026-11-19", None)
+    assert reader.get("/api/v1/runs/earlier").json() == {"run": row, "config": ""}
+    assert reader.get("/api/v1/runs/nobody").json()["code"] == "not_found"
+
+
+def test_an_earlier_runs_orders_are_paged_over_http(reader: TestClient[Litestar]) -> None:
+    first = reader.get("/api/v1/orders", params={"run": "earlier", "limit": 20}).json()
+    rest = reader.get("/api/v1/orders", params={"run": "earlier", "cursor": first["next"]}).json()
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (20, ORDERS - 20, None)
+    wrong = reader.get("/api/v1/fills", params={"run": "earlier", "cursor": first["next"]})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "bad_cursor")
+
+
+def test_an_empty_registry_and_an_empty_chain_are_empty_lists(reader: TestClient[Litestar]) -> None:
+    assert reader.get("/api/v1/models").json() == {"items": []}
+    assert reader.get("/api/v1/models/nobody").status_code == 404
+    assert reader.get("/api/v1/audit", params={"about": "x\0"}).json() == {"items": [], "next": None}
+
+
+def test_a_report_is_downloaded_and_nothing_beside_it(reader: TestClient[Litestar]) -> None:
+    (row,) = reader.get("/api/v1/reports").json()["items"]
+    reply = reader.get(f"/api/v1/reports/{row['run_id']}/{row['name']}")
+    assert (reply.status_code, reply.content) == (200, b"<p>the day</p>")
+    assert reply.headers["content-disposition"].startswith("attachment")
+    for name in ("start_offsets.json", "..%2Fstart_offsets.json", "%2e%2e%2f%2e%2e%2fapi.token"):
+        assert reader.get(f"/api/v1/reports/{row['run_id']}/{name}").status_code == 404
+
+
+def test_a_chart_without_its_engine_is_a_problem_and_not_a_wait(reader: TestClient[Litestar]) -> None:
+    reply = reader.get("/api/v1/candles", params={"symbol": "INFY", "source": "history"})
+    assert (reply.status_code, reply.json()["code"]) == (503, "analysis_unreachable")
