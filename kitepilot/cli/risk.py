@@ -122,13 +122,14 @@ def set_limits(
     `sizing=METHOD sizing.PARAMETER=VALUE`.
     """
     from kitepilot.cli import risk_change, risk_words
+    from kitepilot.risk import edits
 
     with clear_errors():
         starts_at = risk_words.ist_time(starts) if starts else None
         made = risk_change.change(
             home(),
             chosen_config(config),
-            lambda present, _: risk_words.changed(present, words),
+            lambda present, _: edits.changed(present, words),
             _why(reason),
             starts_at,
         )
