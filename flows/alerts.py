@@ -18,6 +18,7 @@ from types import FrameType
 
 import msgspec
 
+from flows.traces import Tracing
 from infra.alerts import state_file
 from infra.alerts.couriers import Courier
 from infra.alerts.heartbeat import Heartbeat
@@ -176,7 +177,11 @@ def serve(run: Run, stopping: threading.Event, opener: OpenLog = open_log) -> No
     """The process's whole life."""
     room = Room(run.folder, begin(run), run.config.alerts.policy())
     follower = Follower(run, room, opener)
-    carried: list[Courier | Heartbeat] = [*_couriers(run, room), *_heartbeat(run, follower)]
+    carried: list[Courier | Heartbeat | Tracing] = [
+        *_couriers(run, room),
+        *_heartbeat(run, follower),
+        *_tracing(run),
+    ]
     for each in carried:
         each.start()
     run.mark_ready(NAME)
@@ -212,3 +217,8 @@ def _heartbeat(run: Run, follower: Follower) -> list[Heartbeat]:
     if not wanted.heartbeat_at:
         return []
     return [Heartbeat(wanted.heartbeat_at, wanted.heartbeat_s, lambda: follower.turned_at)]
+
+
+def _tracing(run: Run) -> list[Tracing]:
+    """Beside the alerts, since both read the log while it grows and neither trades."""
+    return [Tracing(run)] if run.config.telemetry.traces_url else []

@@ -471,6 +471,25 @@ class AlertsSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         )
 
 
+class TelemetrySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What leaves the machine for those who watch it: docs/reference/metrics.md. Nothing does by default.
+
+    `traces_url`: OTLP over HTTP, as `http://127.0.0.1:4318/v1/traces`. `logging`: how processes write what
+    they say, as text or one JSON object a line. `loki_url`: where it is sent as well, as `http://127.0.0.1:3100`.
+    `sentry_at` says where the address (DSN) lies that failures are told to: `env:NAME`, `file:///path`, ...
+    """
+
+    traces_url: str = ""
+    logging: typing.Literal["text", "json"] = "text"
+    loki_url: str = ""
+    sentry_at: str = ""
+
+    def __post_init__(self) -> None:
+        for key in ("traces_url", "loki_url"):
+            if (url := getattr(self, key)) and not re.match(r"https?://[^/@\s]+", url):
+                raise ValueError(f"telemetry.{key} {url!r} must begin with http:// or https:// and a host")
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one run."""
 
@@ -491,6 +510,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audit: AuditSection = AuditSection()
     api: ApiSection = ApiSection()
     alerts: AlertsSection = AlertsSection()
+    telemetry: TelemetrySection = TelemetrySection()
 
     def __post_init__(self) -> None:
         try:
