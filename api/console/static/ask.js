@@ -52,7 +52,7 @@ async function read(reply) {
     told = { detail: text.slice(0, 200) };
   }
   if (reply.ok) return told;
-  if (reply.status === 401) document.dispatchEvent(new CustomEvent("kp:signed-out"));
+  if (reply.status === 401 && told.code !== "sign_in_refused") document.dispatchEvent(new CustomEvent("kp:signed-out"));
   throw new Refused(reply.status, told.code ?? "", told.detail ?? t("ask.failed", { status: reply.status }));
 }
 

@@ -190,7 +190,7 @@ function make(box, data) {
       width: box.clientWidth, height: 190, cursor: { y: false }, legend: { show: false },
       tzDate: (seconds) => globalThis.uPlot.tzDate(new Date(seconds * 1000), "Asia/Kolkata"),
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((each) => clock(each * 1000).slice(0, 5)) },
+        { ...axis, size: 28, values: (_, ticks) => ticks.map((each) => clock(each * 1000).slice(0, 5)) },
         { ...axis, size: 78, values: (_, ticks) => ticks.map((each) => signed(each * 100, true)) },
       ],
       series: [

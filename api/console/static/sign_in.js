@@ -1,5 +1,5 @@
 // The door: password and one-time code, or a recovery code in its place.
-import { Refused, post } from "./ask.js";
+import { post } from "./ask.js";
 import { by, put } from "./dom.js";
 import { t } from "./words.js";
 
@@ -28,7 +28,7 @@ by("sign-in").onsubmit = async (event) => {
     await post("/api/v1/session", body);
     location.assign(next());
   } catch (err) {
-    put(by("said"), err instanceof Refused && err.status === 401 ? t("sign_in.wrong") : err.message);
+    put(by("said"), err.code === "sign_in_refused" ? t("sign_in.wrong") : err.message);
     by(recovering ? "recovery" : "code").value = "";
     by("password").focus();
   } finally {
