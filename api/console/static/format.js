@@ -22,7 +22,8 @@ export function signed(paise, short = false) {
 }
 
 export const price = (paise) => (paise ? money.format(paise / 100) : "–");
-export const number = (value) => whole.format(value).replace("-", MINUS);
+export const number = (value, digits = 0) =>
+  (digits ? Number(value).toLocaleString(locale, { maximumFractionDigits: digits }) : whole.format(value)).replace("-", MINUS);
 export const clock = (ms) => (ms ? time.format(ms) : "–");
 export const tone = (value) => (value > 0 ? "up" : value < 0 ? "down" : "even");
 

@@ -1,7 +1,8 @@
 // The page Now. Everything on it comes from `live.js`; nothing is worked out that the system has not said.
+import { post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
 import { clock, left, number, price, rupees, signed, tone } from "./format.js";
-import { live, now } from "./live.js";
+import { live, now, stale } from "./live.js";
 import { t, word } from "./words.js";
 
 const SHOWN = 12;
@@ -54,6 +55,26 @@ function state(told) {
   put(at("rule"), told.rule ? word("rule", told.rule) : t("state.no_rule"));
   put(at("strategies"), told.strategies.join(", ") || t("state.none"));
   put(at("profile"), `${told.profile_version}`);
+}
+
+// Only the owner's page has the button; the API asks for a fresh one-time code.
+function resumable(told) {
+  const button = by("resume");
+  if (!button) return;
+  button.hidden = told.ended || told.state === "active";
+  if (button.hidden) put(by("resume-said"), "");
+}
+
+async function resume() {
+  const button = by("resume");
+  button.disabled = true;
+  try {
+    await post("/api/v1/resume", { reason: "console" });
+    put(by("resume-said"), t("state.resume_sent"));
+  } catch (err) {
+    put(by("resume-said"), err.message);
+  }
+  button.disabled = stale();
 }
 
 const cell = (text, className, toned) => {
@@ -111,7 +132,7 @@ function signalItem(signal, verdict) {
   const side = signal.side ? word("side", signal.side) : t("signals.leave");
   const said = el("span", "verdict", verdict ? verdictText(verdict) : signal.side ? t("signals.waiting") : t("signals.leave_means"));
   if (verdict) said.dataset.tone = verdict.approved ? "up" : "down";
-  const because = Object.entries({ ...signal.scores, ...signal.features }).slice(0, 5).map(([name, value]) => `${name} ${value}`).join(" · ");
+  const because = Object.entries({ ...signal.scores, ...signal.features }).slice(0, 5).map(([name, value]) => `${name}\u00a0${number(value, 3)}`).join(" · ");
   return el(
     "li", "", el("time", "", signal.ist),
     el("span", "", el("b", "", `${side} ${signal.tradingsymbol}`), ` ${price(signal.last_paise)} · ${signal.strategy} · ${t("signals.strength", { share: number(signal.strength * 100) })}`),
@@ -223,7 +244,8 @@ function soon(work) {
 }
 
 live.addEventListener("pnl", soon(() => pnl(now.pnl)));
-live.addEventListener("state", soon(() => state(now.state)));
+live.addEventListener("state", soon(() => (state(now.state), resumable(now.state))));
+by("resume")?.addEventListener("click", resume);
 live.addEventListener("positions", soon(() => positions(now.positions)));
 live.addEventListener("signals", soon(signals));
 live.addEventListener("verdicts", soon(signals));

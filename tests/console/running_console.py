@@ -1,0 +1,147 @@
+"""A small paper day with its console: who may sign in, and how a browser is watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+
+from paper_house import House, PaperDay  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+INSTRUMENTS = 8
+WITHIN_S = 240.0  # on a busy machine
+BEGIN_SPEED = 40.0  # session seconds a second, until something is held
+CALM_SPEED = 6.0  # while pages are looked at
+
+
+def chromium() -> str | None:
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass
+class Console:
+    """One running day; `token` is the home's."""
+
+    house: House
+    paper: PaperDay
+    url: str
+    token: str
+
+    def snapshot(self) -> dict[str, Any]:
+        return dict(self.get("/api/v1/live/snapshot"))
+
+    def get(self, path: str) -> Any:
+        headers = {"authorization": f"Bearer {self.token}"}
+        reply = httpx.get(f"{self.url}{path}", headers=headers, timeout=30, trust_env=False)
+        return reply.raise_for_status().json()
+
+    def until(self, what: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first snapshot of which it is true."""
+        found: dict[str, Any] = {}
+
+        def holds() -> bool:
+            nonlocal found
+            found = self.snapshot()
+            return condition(found)
+
+        self.paper.await_true(what, holds, WITHIN_S, pause_s=0.2)
+        return found
+
+    @contextmanager
+    def frozen_api(self) -> Iterator[None]:
+        """The API's process stands still, its sockets open: what a page then hears is nothing."""
+        pid = self.paper.pid_of("api")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Console]:
+    """A day in which positions are held from the first minutes on."""
+    house = House(
+        home,
+        instruments=INSTRUMENTS,
+        changes={
+            "session.speed": BEGIN_SPEED,
+            "models.offline": "",
+            "models.online": "",
+            "strategies.enabled": ["ma_cross"],
+            "strategies.parameters": {"ma_cross": {"fast": 2, "slow": 4}},
+            "risk.open_positions": 5,
+        },
+    )
+    with house.paper() as paper:
+        url = f"http://127.0.0.1:{house.ports[4]}"
+        paper.await_true("the API", lambda: _answers(url), WITHIN_S, pause_s=0.2)
+        console = Console(house, paper, url, (house.home / "api.token").read_text())
+        console.until("positions", lambda told: len(told.get("positions", {}).get("positions", [])) >= 2)
+        paper.set_speed(CALM_SPEED)
+        yield console
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@dataclass
+class Watched:
+    """What a page did that it may not do, and what it weighed."""
+
+    faults: list[str] = field(default_factory=list)
+    weight: dict[str, int] = field(default_factory=dict)
+
+    def watch(self, page: Page, url: str) -> None:
+        page.on("pageerror", lambda err: self.faults.append(f"script: {err}"))
+        page.on("console", lambda said: self._said(said.type, said.text))
+        page.on("request", lambda asked: self._asked(asked.url, url))
+        page.on("requestfinished", lambda asked: self._weigh(asked))
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind == "error" and "Failed to load resource" not in text:
+            self.faults.append(f"console: {text}")
+
+    def _asked(self, asked: str, url: str) -> None:
+        if not asked.startswith("data:") and urlsplit(asked).netloc != urlsplit(url).netloc:
+            self.faults.append(f"leaves the machine: {asked}")
+
+    def _weigh(self, asked: Any) -> None:
+        sizes = asked.sizes()
+        path = urlsplit(asked.url).path
+        self.weight[path] = (
+            self.weight.get(path, 0) + sizes["responseBodySize"] + sizes["responseHeadersSize"]
+        )
+
+
+def wait_for(page: Page, expression: str, within_s: float = WITHIN_S) -> None:
+    """Until the expression is true in the page."""
+    deadline = time.monotonic() + within_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"{expression}: not within {within_s} s"
+        page.wait_for_timeout(100)
+
+
+def as_text(found: Any) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False)
