@@ -117,7 +117,7 @@ class Watched:
         page.on("pageerror", lambda err: self.faults.append(f"script: {err}"))
         page.on("console", lambda said: self._said(said.type, said.text))
         page.on("request", lambda asked: self._asked(asked.url, url))
-        page.on("requestfinished", lambda asked: self._weigh(asked))
+        page.on("requestfinished", self._weigh)
 
     def _said(self, kind: str, text: str) -> None:
         if kind == "error" and "Failed to load resource" not in text:
