@@ -5,10 +5,9 @@ from __future__ import annotations
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from prometheus_client import CollectorRegistry
 
-from api import problems, unversioned
+from api import openapi, problems, unversioned
 from api.console import pages
 from api.identity.gate import Authentication
 from api.identity.guards import known, reads
@@ -18,7 +17,6 @@ from api.metrics import SnapshotCollector
 from api.resources import book, chart, market, orders, reports, signals, status, trading
 from api.resources.route import Tagged
 from api.services import Services, provided
-from kitepilot import __version__
 
 RESOURCES = (stream, status, orders, signals, market, chart, book, reports, trading)
 
@@ -30,12 +28,13 @@ def create_app(services: Services) -> Litestar:
     registry.register(MeasuresCollector(services.run, services.measures))
     handlers = [route for resource in RESOURCES for route in resource.ROUTES]
     versioned = Router("/api/v1", route_handlers=handlers, response_class=Tagged, guards=[reads])
-    return Litestar(
+    app = Litestar(
         [versioned, *unversioned.ROUTES, *pages.ROUTES],
         dependencies={"services": Provide(provided, sync_to_thread=False)},
         exception_handlers=dict(problems.HANDLERS),
         state=State({"services": services, "registry": registry, "gate": services.gate}),
         middleware=[Authentication],
         guards=[known],
-        openapi_config=OpenAPIConfig(title="KitePilot", version=__version__),
+        openapi_config=openapi.config(),
     )
+    return openapi.completed(app)

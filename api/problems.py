@@ -33,12 +33,12 @@ class Kind:
 #: Codes are a contract: one may be added, none is renamed.
 KINDS: dict[str, Kind] = {
     "bad_request": Kind(400, "The request cannot be understood"),
-    "bad_cursor": Kind(400, "The cursor is not one of this list"),
     "sign_in_required": Kind(401, "Sign in first"),
     "not_permitted": Kind(403, "Not for this role"),
     "step_up_required": Kind(403, "A fresh code of the authenticator is asked"),
     "csrf": Kind(403, "The request does not prove where it comes from"),
     "not_found": Kind(404, "There is no such thing"),
+    "bad_cursor": Kind(404, "The cursor is not one of this list"),
     "method_not_allowed": Kind(405, "Not with this method"),
     "not_acceptable": Kind(406, "Not in this form"),
     "conflict": Kind(409, "It cannot be done as things stand"),

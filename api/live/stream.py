@@ -12,10 +12,12 @@ from anyio import CancelScope, create_task_group, move_on_after
 from litestar import Request, Response, WebSocket, get, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import ServiceUnavailableException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
+from api import problems
 from api.live.hub import FullError, Hub, Reader, Sent
 from api.live.ring import BehindError
 from api.services import Services
@@ -164,6 +166,10 @@ async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:
     "/live/snapshot",
     operation_id="live_snapshot",
     summary="Everything the streams say now, in one answer",
+    responses={
+        200: ResponseSpec(dict[str, Any], generate_examples=False, description="Figures by kind"),
+        **problems.declared(401, 403, 429, 500),
+    },
 )
 async def snapshot(services: NamedDependency[Services]) -> Response[bytes]:
     """Figures by kind, the most recent events, and the day's curve as [at_ms, gross_paise, net_paise]."""

@@ -173,7 +173,7 @@ _LINK = {
     summary="Runs of this home, newest first",
     answers=RunPage,
     example=examples.page(_RUN),
-    also=(503,),
+    also=(404, 503),
 )
 async def runs(services: NamedDependency[Services], limit: Limit = 50, cursor: Cursor = None) -> RunPage:
     at, last = cursors.opened("runs", cursor, int, str) or (None, "")
@@ -234,7 +234,7 @@ async def model(services: NamedDependency[Services], model_id: FromPath[str]) ->
     summary="The chain of what happened, newest first",
     answers=AuditPage,
     example=examples.page(_LINK),
-    also=(503,),
+    also=(404, 503),
 )
 async def audit(
     services: NamedDependency[Services],

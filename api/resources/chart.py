@@ -139,11 +139,11 @@ async def candles(
     values: dict[str, Any] = {**_span(since, until), "after": _after(name, cursor), "limit": limit + 1}
     if source == "history":
         if interval not in KEPT:
-            raise Problem("bad_request", f"history has {', '.join(KEPT)}.")
+            raise Problem("not_found", f"history has {', '.join(KEPT)}.")
         rows = await services.analysis.rows(_KEPT, values | {"interval": KEPT[interval], "symbol": symbol})
     else:
         if interval not in INTERVALS:
-            raise Problem("bad_request", f"A run has {', '.join(INTERVALS)}; days are in history.")
+            raise Problem("not_found", f"A run has {', '.join(INTERVALS)}; days are in history.")
         step = INTERVALS[interval]
         chosen = {"run": run_id or services.run.run_id, "token": _token(services, symbol)}
         values |= chosen | {"step": step, "made": min(step, 60), "opens": OPENS_S}

@@ -52,7 +52,7 @@ class FillPage(msgspec.Struct, frozen=True):
     summary="Approved orders and what became of them, newest first",
     answers=OrderPage,
     example=examples.page(examples.ORDER),
-    also=(503,),
+    also=(404, 503),
 )
 async def orders(
     services: NamedDependency[Services],
@@ -76,7 +76,7 @@ async def orders(
     summary="Permissions to send an order, newest first",
     answers=IntentPage,
     example=examples.page(examples.INTENT),
-    also=(503,),
+    also=(404, 503),
 )
 async def intents(
     services: NamedDependency[Services],
@@ -98,7 +98,7 @@ async def intents(
     summary="Trades of ours, newest first",
     answers=FillPage,
     example=examples.page(examples.FILL),
-    also=(503,),
+    also=(404, 503),
 )
 async def fills(
     services: NamedDependency[Services],

@@ -27,6 +27,7 @@ class SignalPage(msgspec.Struct, frozen=True):
     summary="Wishes of the strategies and the verdict on each, newest first",
     answers=SignalPage,
     example=examples.page(examples.SIGNAL),
+    also=(404,),
 )
 async def signals(
     services: NamedDependency[Services], limit: Limit = 100, cursor: Cursor = None

@@ -144,7 +144,7 @@ def test_an_earlier_runs_orders_are_paged_over_http(reader: TestClient[Litestar]
     rest = reader.get("/api/v1/orders", params={"run": "earlier", "cursor": first["next"]}).json()
     assert (len(first["items"]), len(rest["items"]), rest["next"]) == (20, ORDERS - 20, None)
     wrong = reader.get("/api/v1/fills", params={"run": "earlier", "cursor": first["next"]})
-    assert (wrong.status_code, wrong.json()["code"]) == (400, "bad_cursor")
+    assert (wrong.status_code, wrong.json()["code"]) == (404, "bad_cursor")
 
 
 def test_an_empty_registry_and_an_empty_chain_are_empty_lists(reader: TestClient[Litestar]) -> None:
