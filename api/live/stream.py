@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 from anyio import CancelScope, create_task_group, move_on_after
 from litestar import Request, Response, WebSocket, get, websocket
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.exceptions import ServiceUnavailableException
 from litestar.openapi.datastructures import ResponseSpec
@@ -18,14 +19,18 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
 from api import problems
+from api.identity import READ
+from api.identity.gate import Gate
 from api.live.hub import FullError, Hub, Reader, Sent
 from api.live.ring import BehindError
 from api.services import Services
 
 HEARTBEAT_S = 2.0
 SEND_WITHIN_S = 20.0  # a reader that takes nothing for so long is let go
-STREAM_S = 300.0  # then the reader comes back by itself, and proves again who it is
+STREAM_S = 300.0  # then the reader comes back by itself
+LOOK_S = 5.0  # whoever is signed out meanwhile hears no more
 RETRY_MS = 1_000
+MayRead = Callable[[], Awaitable[bool]]
 
 
 class Stream(ASGIStreamingResponse):
@@ -49,7 +54,7 @@ class Stream(ASGIStreamingResponse):
         scope.cancel()
 
 
-async def batches(hub: Hub, last_id: str) -> AsyncIterator[list[Sent]]:
+async def batches(hub: Hub, last_id: str, may_read: MayRead) -> AsyncIterator[list[Sent]]:
     """What one reader is sent, batch by batch; the last says why when it is cut.
 
     Raises:
@@ -59,20 +64,25 @@ async def batches(hub: Hub, last_id: str) -> AsyncIterator[list[Sent]]:
     try:
         if first:
             yield first
-        async for batch in _after(hub, reader):
+        async for batch in _after(hub, reader, may_read):
             yield batch
     finally:
         hub.leave(reader)
 
 
-async def _after(hub: Hub, reader: Reader) -> AsyncIterator[list[Sent]]:
-    began = beat = time.monotonic()
+async def _after(hub: Hub, reader: Reader, may_read: MayRead) -> AsyncIterator[list[Sent]]:
+    began = beat = looked = time.monotonic()
     while time.monotonic() - began < STREAM_S:
         reader.woken.clear()
+        if time.monotonic() - looked >= LOOK_S:
+            looked = time.monotonic()
+            if not await may_read():
+                yield [_cut("signed out")]
+                return
         try:
             batch = hub.take(reader)
         except BehindError as why:
-            yield [Sent("cut", msgspec.json.encode({"reason": f"this reader is too slow: {why}"}))]
+            yield [_cut(f"this reader is too slow: {why}")]
             return
         if time.monotonic() - beat >= HEARTBEAT_S:
             beat = time.monotonic()
@@ -84,6 +94,18 @@ async def _after(hub: Hub, reader: Reader) -> AsyncIterator[list[Sent]]:
             await asyncio.wait_for(reader.woken.wait(), HEARTBEAT_S)
         except TimeoutError:
             continue
+
+
+def _cut(reason: str) -> Sent:
+    return Sent("cut", msgspec.json.encode({"reason": reason}))
+
+
+def _may_read(connection: ASGIConnection[Any, Any, Any, Any], gate: Gate) -> MayRead:
+    async def asked() -> bool:
+        principal = await gate.principal_of(connection)
+        return principal is not None and READ in principal.rights
+
+    return asked
 
 
 def as_lines(sent: Sent) -> bytes:
@@ -112,7 +134,9 @@ async def live(
     reader was too slow. A `heartbeat` comes each two seconds.
     """
     hub = services.hub
-    taken = batches(hub, request.headers.get("last-event-id", "") or last_event_id)
+    taken = batches(
+        hub, request.headers.get("last-event-id", "") or last_event_id, _may_read(request, services.gate)
+    )
     try:
         first = await anext(taken)
     except FullError as err:
@@ -136,7 +160,7 @@ async def live_frames(
 ) -> None:
     """The same; each frame is {"id", "event", "data"}. One that is cut is told why in its last."""
     await socket.accept()
-    taken = batches(services.hub, last_event_id)
+    taken = batches(services.hub, last_event_id, _may_read(socket, services.gate))
 
     async def send(scope: CancelScope) -> None:
         async for batch in taken:

@@ -181,3 +181,24 @@ async def test_a_stream_that_has_nothing_to_say_says_how_old_it_is(
             if kind == "heartbeat":
                 assert set(body) == {"log_age_s", "account_age_s"}
                 return
+
+
+async def test_whoever_is_signed_out_hears_no_more(
+    url: str, app: Litestar, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_S", 0.0)
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
+    allowed = True
+    gate = app.state.services.gate
+    proves = gate.principal_of
+
+    async def principal_of(connection: object) -> object:
+        return await proves(connection) if allowed else None
+
+    monkeypatch.setattr(gate, "principal_of", principal_of)
+    async with reading(url) as events, asyncio.timeout(WITHIN_S):
+        assert (await anext(events))[1] == "snapshot"
+        allowed = False
+        log.append("orders", [e.encode(line(0))])
+        told = [(kind, body) async for _, kind, body in events]
+    assert told[-1] == ("cut", {"reason": "signed out"})

@@ -155,7 +155,7 @@ def test_a_flatten_by_holding_is_followed_until_the_book_is_proven_flat(
 
 
 def test_the_first_look_is_quick_on_a_thin_line(console: Console, opened: Opened) -> None:
-    """150 ms there and back, 1.6 Mbit/s: printed, for the claim see `make bench-console`."""
+    """150 ms there and back, 1.6 Mbit/s: printed; what is held is the weight."""
     page = opened("/sign-in")
     line = page.context.new_cdp_session(page)
     line.send("Network.enable")

@@ -35,7 +35,7 @@ function limits(told) {
     const share = each.limit ? each.used / each.limit : 1;
     const [name, figures] = item.querySelectorAll(".row span");
     put(name, word("limit", each.name) + (each.subject ? ` · ${each.subject}` : ""));
-    put(figures, `${amount(each.used, each.unit)} / ${amount(each.limit, each.unit)} · ${number(share * 100)} %`, share >= FULL ? "down" : share >= BUSY ? "warn" : "even");
+    put(figures, `${amount(each.used, each.unit)} / ${amount(each.limit, each.unit)} · ${number(share * 100)}\u00a0%`, share >= FULL ? "down" : share >= BUSY ? "warn" : "even");
     const meter = item.querySelector("meter");
     meter.value = Math.min(share, 1);
     meter.setAttribute("aria-label", word("limit", each.name));
