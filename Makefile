@@ -72,7 +72,7 @@ format: bootstrap ## Format the tree and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: bootstrap ## All benchmarks, full length (some minutes)
-	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 api-contract: bootstrap ## Ask every operation of the API whatever its OpenAPI allows, and what it does not (minutes; EXAMPLES=100)
 	@KITEPILOT_CONTRACT_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q --timeout=3600 tests/api/test_the_schema_is_kept.py
@@ -101,7 +101,7 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	@touch $@
 
 bench-quick: bootstrap ## The same benchmarks, short form
-	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
 
 simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \
