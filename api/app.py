@@ -14,11 +14,11 @@ from api.identity.guards import known, reads
 from api.live import stream
 from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
-from api.resources import book, chart, market, orders, reports, signals, status, trading
+from api.resources import book, chart, market, order_story, orders, reports, signals, status, trading
 from api.resources.route import Tagged
 from api.services import Services, provided
 
-RESOURCES = (stream, status, orders, signals, market, chart, book, reports, trading)
+RESOURCES = (stream, status, orders, order_story, signals, market, chart, book, reports, trading)
 
 
 def create_app(services: Services) -> Litestar:
