@@ -9,14 +9,17 @@ from prometheus_client import CollectorRegistry
 
 from api import openapi, problems, unversioned
 from api.console import pages
+from api.identity import routes as identity
 from api.identity.gate import Authentication
 from api.identity.guards import known, reads
+from api.identity.headers import MAX_BODY_BYTES, harden
+from api.identity.requested import Requested
 from api.live import stream
 from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
 from api.resources import book, chart, market, order_story, orders, reports, signals, status, trading
 from api.resources.route import Tagged
-from api.services import Services, provided
+from api.services import Services, people, provided
 
 RESOURCES = (stream, status, orders, order_story, signals, market, chart, book, reports, trading)
 
@@ -29,11 +32,16 @@ def create_app(services: Services) -> Litestar:
     handlers = [route for resource in RESOURCES for route in resource.ROUTES]
     versioned = Router("/api/v1", route_handlers=handlers, response_class=Tagged, guards=[reads])
     app = Litestar(
-        [versioned, *unversioned.ROUTES, *pages.ROUTES],
-        dependencies={"services": Provide(provided, sync_to_thread=False)},
+        [versioned, *identity.ROUTES, *unversioned.ROUTES, *pages.ROUTES],
+        dependencies={
+            "services": Provide(provided, sync_to_thread=False),
+            "identity": Provide(people, sync_to_thread=False),
+        },
         exception_handlers=dict(problems.HANDLERS),
-        state=State({"services": services, "registry": registry, "gate": services.gate}),
-        middleware=[Authentication],
+        state=State({"services": services, "registry": registry, "gate": services.identity.gate}),
+        middleware=[Requested(), Authentication],
+        before_send=[harden],
+        request_max_body_size=MAX_BODY_BYTES,
         guards=[known],
         openapi_config=openapi.config(),
     )

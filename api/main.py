@@ -47,6 +47,9 @@ def main(run: Run) -> int:
         port=run.config.api.port,
         log_level="warning",
         access_log=False,
+        server_header=False,
+        ssl_certfile=run.config.api.tls_certificate or None,
+        ssl_keyfile=run.config.api.tls_key or None,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = _Server(settings, run)

@@ -11,7 +11,8 @@ from api.commands import Commands
 from api.control import ControlDesk
 from api.day_book import DayBook
 from api.effects import Effects
-from api.identity.gate import Gate, by_home_token
+from api.identity.desk import Identity, identity_of
+from api.identity.gate import Gate
 from api.live.hub import Hub
 from api.measures import Measures
 from api.postbacks import PostbackDesk
@@ -34,18 +35,26 @@ class Services:
     postbacks: PostbackDesk
     control: ControlDesk
     commands: Commands
-    gate: Gate
+    identity: Identity
     record: Record
     analysis: Analysis
     measures: Measures
 
+    @property
+    def gate(self) -> Gate:
+        """Who may pass."""
+        return self.identity.gate
+
     def close(self) -> None:
-        """Let go of both books."""
+        """Let go of the books."""
+        self.identity.close()
         self.record.close()
         self.analysis.close()
 
 
-def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
+def made(
+    run: Run, log: EventLog, *, api_secret: str, token: str, identity: Identity | None = None
+) -> Services:
     """All services over one run and its log. Start `view` before the first request; stop it at the end."""
     view = View(run, log)
     hub = Hub(run, view.lag)
@@ -64,11 +73,17 @@ def made(run: Run, log: EventLog, *, api_secret: str, token: str) -> Services:
         postbacks=PostbackDesk(api_secret, log, lambda: view.snapshot.marked_at),
         control=control,
         commands=Commands(control),
-        gate=Gate([by_home_token(token)]),
+        identity=identity or identity_of(run, token),
         record=Record(run),
         analysis=Analysis(run),
         measures=measures,
     )
+
+
+def people(state: State) -> Identity:
+    """For handlers: `identity: NamedDependency[Identity]`."""
+    services: Services = state.services
+    return services.identity
 
 
 def provided(state: State) -> Services:

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.control import MAX_BYTES as MAX_COMMAND_BYTES
-from api.identity.guards import OPEN
+from api.identity.guards import ALWAYS, OPEN, local_or_reads
 from api.postbacks import MAX_BYTES
 from api.resources.status import Health, Status, health_of, status_of
 from api.services import Services
@@ -26,14 +26,25 @@ async def health(services: NamedDependency[Services]) -> Response[Health]:
     return Response(found, status_code=200 if found.status == "ok" else 503)
 
 
-@get("/status", opt=OPEN, operation_id="status", summary="The run, the account and the flow of messages")
+@get(
+    "/status",
+    opt=OPEN,
+    guards=[local_or_reads],
+    operation_id="status",
+    summary="The run, the account and the flow of messages",
+)
 async def status(services: NamedDependency[Services]) -> Status:
     """Money in integer paise, times in UTC and IST, counts since the run began."""
     return status_of(services)
 
 
 @get(
-    "/metrics", opt=OPEN, operation_id="metrics", media_type=MediaType.TEXT, summary="Prometheus text format"
+    "/metrics",
+    opt=OPEN,
+    guards=[local_or_reads],
+    operation_id="metrics",
+    media_type=MediaType.TEXT,
+    summary="Prometheus text format",
 )
 async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
     """All gauges and counters of `api.metrics`."""
@@ -43,7 +54,7 @@ async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
 
 @post(
     "/broker/postbacks",
-    opt=OPEN,  # signed with the API secret
+    opt={**OPEN, **ALWAYS},  # signed with the API secret
     operation_id="postback",
     status_code=200,
     request_max_body_size=MAX_BYTES,
@@ -60,7 +71,7 @@ async def postback(
 
 @post(
     "/control/{name:str}",
-    opt=OPEN,  # the desk itself asks for the home's token
+    opt={**OPEN, **ALWAYS},  # the desk itself asks for the home's token
     operation_id="control",
     status_code=200,
     request_max_body_size=MAX_COMMAND_BYTES,

@@ -399,10 +399,45 @@ class WatchdogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ApiSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The API listens on loopback unless told otherwise."""
+    """The API listens on loopback unless told otherwise, and elsewhere with TLS only.
+
+    `tls_certificate` and `tls_key` are PEM files. `hosts` are further names it is asked for by, besides
+    `host` and loopback's. `published_on_loopback`: it runs in a container whose port is published on the
+    machine's loopback alone. `key_url` says where the key lies that sign-in's own secrets are sealed with.
+    """
 
     host: str = "127.0.0.1"
     port: int = 18200
+    tls_certificate: str = ""
+    tls_key: str = ""
+    hosts: list[str] = msgspec.field(default_factory=list)
+    published_on_loopback: bool = False
+    key_url: str = ""  # empty: $KITEPILOT_SIGN_IN_KEY, else a file of the home (paper) or the keyring (live)
+
+    @property
+    def tls(self) -> bool:
+        return bool(self.tls_certificate)
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody beyond this machine can reach it."""
+        return self.published_on_loopback or _is_loopback(self.host)
+
+    def __post_init__(self) -> None:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("api.tls_certificate and api.tls_key are PEM files that go together: set both")
+        if not (self.tls or self.local):
+            raise ValueError(
+                f"api.host {self.host} can be reached from other machines, where passwords would travel in "
+                "the clear: set api.tls_certificate and api.tls_key, or api.host 127.0.0.1"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class AlertTargetSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from litestar.handlers import BaseRouteHandler
 from api.identity.principal import OPERATE, OWN, READ, Principal
 
 OPEN = {"open": True}  # opt of a route that asks nobody who he is
+ALWAYS = {"always": True}  # opt of what is never refused for its pace: halt, flatten, the broker
 SIGN_IN = "sign_in_required"
 FORBIDDEN = "not_permitted"
 STEP_UP = "step_up_required"
@@ -32,6 +33,12 @@ def known(connection: Connection, handler: BaseRouteHandler) -> None:
 def reads(connection: Connection, _: BaseRouteHandler) -> None:
     """Whoever may see."""
     _allow(connection, READ)
+
+
+def local_or_reads(connection: Connection, _: BaseRouteHandler) -> None:
+    """Whoever is on this machine, while nobody else can reach us; else whoever may see."""
+    if not connection.app.state.gate.local:
+        _allow(connection, READ)
 
 
 def operates(connection: Connection, _: BaseRouteHandler) -> None:

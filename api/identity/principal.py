@@ -12,6 +12,9 @@ OWN = "own"  # what makes it larger again: resume, limits, live, promotion
 STEP_UP_NS = 5 * 60 * 10**9
 
 
+BY_SESSION, BY_TOKEN, BY_HOME = "session", "token", "home"
+
+
 class Role(StrEnum):
     """Owner, operator and reader are people, or their programs; service is the holder of the home's token."""
 
@@ -34,7 +37,8 @@ class Principal:
     """`request.user`. `fresh_at`: ns UTC of the last one-time code in this session, 0 for none.
 
     `scopes` narrow what the role may: a person's session has all of them, a program what it was given.
-    `session` names the session (never its secret), or the token's jti; "" for the home's token.
+    `session` names the session (never its secret), or the token's jti; "" for the home's token. `way`: how it
+    was proven.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Principal:
     scopes: frozenset[str]
     fresh_at: int = 0
     session: str = ""
+    way: str = BY_SESSION
 
     @property
     def rights(self) -> frozenset[str]:

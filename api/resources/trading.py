@@ -21,6 +21,7 @@ from api import problems
 from api.commands import MAX_KEY, Accepted
 from api.effects import Effect
 from api.identity import Principal
+from api.identity.guards import ALWAYS as AT_ANY_PACE
 from api.identity.guards import fresh, operates, owns
 from api.problems import Problem
 from api.resources.examples import AT
@@ -87,7 +88,13 @@ _ROW = {
 
 
 def act(
-    path: str, *, operation_id: str, summary: str, guards: list[Any], also: tuple[int, ...] = ()
+    path: str,
+    *,
+    operation_id: str,
+    summary: str,
+    guards: list[Any],
+    also: tuple[int, ...] = (),
+    opt: dict[str, bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """A POST that is answered with the command's id."""
     shown = ResponseSpec(
@@ -99,12 +106,19 @@ def act(
         summary=summary,
         status_code=202,
         guards=guards,
+        opt=opt,
         request_max_body_size=MAX_BYTES,
         responses={202: shown, **problems.declared(*ALWAYS, 409, 413, 503, *also)},
     )
 
 
-@act("/halt", operation_id="halt", summary="Open nothing more, until the owner resumes", guards=[operates])
+@act(
+    "/halt",
+    operation_id="halt",
+    summary="Open nothing more, until the owner resumes",
+    guards=[operates],
+    opt=AT_ANY_PACE,
+)
 async def halt(
     request: ASKED, services: NamedDependency[Services], data: JSONBody[Why], idempotency_key: Key = None
 ) -> Accepted:
@@ -117,6 +131,7 @@ async def halt(
     operation_id="flatten",
     summary="Close everything, and open nothing until the owner resumes",
     guards=[operates],
+    opt=AT_ANY_PACE,
 )
 async def flatten(
     request: ASKED, services: NamedDependency[Services], data: JSONBody[Flatten], idempotency_key: Key = None
@@ -132,6 +147,7 @@ async def flatten(
     operation_id="stopTrading",
     summary="Open no new positions; what is held leaves by its own plan",
     guards=[operates],
+    opt=AT_ANY_PACE,
 )
 async def stop(
     request: ASKED, services: NamedDependency[Services], data: JSONBody[Why], idempotency_key: Key = None

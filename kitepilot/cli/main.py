@@ -36,6 +36,7 @@ from kitepilot.cli import (
     strategies,
     sweep,
     train,
+    users,
     weekly_digest,
 )
 from kitepilot.cli.options import (
@@ -302,6 +303,7 @@ app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(risk.app, name="risk")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(slippage.app, name="slippage")
+app.add_typer(users.app, name="users")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")

@@ -10,21 +10,12 @@ from pathlib import Path
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from served import AT, SECRET, TOKEN, by_name
+from served import AT, CHEAP, SECRET, SESSION, TEST_HOST, TOKEN, by_name
 
-from api.analysis import Analysis
 from api.app import create_app
-from api.commands import Commands
-from api.control import ControlDesk
-from api.day_book import DayBook
-from api.effects import Effects
-from api.identity.gate import Gate, by_home_token
-from api.live.hub import Hub
-from api.measures import Measures
+from api.identity.desk import identity_of
 from api.postbacks import PostbackDesk
-from api.record import Record
-from api.services import Services
-from api.view import View
+from api.services import made
 from infra.eventlog import open_log
 from kitepilot.config import Config
 from kitepilot.ports import EventLog
@@ -52,32 +43,13 @@ def log(run: Run) -> Iterator[EventLog]:
 
 @pytest.fixture
 def app(run: Run, log: EventLog) -> Iterator[Litestar]:
-    view = View(run, log)
-    hub = Hub(run, view.lag)
-    day = DayBook(hub.board)
-    effects = Effects(hub.board)
-    measures = Measures()
-    view.listeners += [hub, day, effects, measures]
-    view.start()
-    control = ControlDesk(run, log, TOKEN)
-    services = Services(
-        run=run,
-        log=log,
-        view=view,
-        hub=hub,
-        day=day,
-        effects=effects,
-        postbacks=PostbackDesk(SECRET, log, lambda: AT),
-        control=control,
-        commands=Commands(control),
-        gate=Gate([by_home_token(TOKEN), by_name]),
-        record=Record(run),
-        analysis=Analysis(run),
-        measures=measures,
-    )
+    identity = identity_of(run, TOKEN, cost=CHEAP, names=(TEST_HOST,), ways=(by_name,))
+    services = made(run, log, api_secret=SECRET, token=TOKEN, identity=identity)
+    services.postbacks = PostbackDesk(SECRET, log, lambda: AT)
+    services.view.start()
     yield create_app(services)
     services.close()
-    view.stop()
+    services.view.stop()
 
 
 @pytest.fixture
@@ -94,10 +66,12 @@ def signed_in(app: Litestar) -> Iterator[SignedIn]:
 
         def make(role: str, *, fresh: bool = False) -> TestClient[Litestar]:
             made = stack.enter_context(TestClient(app))
+            made.headers["origin"] = f"http://{TEST_HOST}"
             if role == "service":
                 made.headers["authorization"] = f"Bearer {TOKEN}"
             else:
                 made.headers["x-test-principal"] = f"{role} fresh" if fresh else role
+                made.headers["x-csrf-token"] = app.state.services.identity.sessions.csrf_token(SESSION)
             return made
 
         yield make

@@ -147,7 +147,7 @@ async def test_an_id_of_another_run_begins_anew_and_says_so(url: str) -> None:
 
 async def test_the_socket_tells_the_same_in_frames(url: str, log: EventLog) -> None:
     address = f"{url.replace('http', 'ws')}/api/v1/live/ws"
-    async with websockets.connect(address, additional_headers=OWNER, proxy=None) as frames:
+    async with websockets.connect(address, additional_headers=OWNER, origin=url, proxy=None) as frames:
         first = json.loads(await frames.recv())
         assert first["event"] == "snapshot"
         log.append("orders", [e.encode(line(0))])

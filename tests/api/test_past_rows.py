@@ -124,7 +124,7 @@ def reader(home: Path) -> Iterator[TestClient[Litestar]]:
     log.create_topics(TOPICS)
     services = made(run, log, api_secret="", token="t0ken")
     services.view.start()
-    with TestClient(create_app(services)) as client:
+    with TestClient(create_app(services), base_url="http://127.0.0.1") as client:
         client.headers["authorization"] = "Bearer t0ken"
         yield client
     services.view.stop()

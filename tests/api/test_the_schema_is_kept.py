@@ -18,6 +18,8 @@ from schemathesis.core.failures import FailureGroup
 
 from api.identity import OPERATE, OWN, READ, Principal, Role
 from api.identity.gate import Connection, Gate
+from api.identity.peers import Names
+from api.identity.principal import BY_TOKEN
 
 EXAMPLES = int(os.environ.get("KITEPILOT_CONTRACT_EXAMPLES", "3"))
 OWNER = "Bearer the-owner"
@@ -30,7 +32,7 @@ STREAMS = {"/api/v1/live"}
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
 def test_every_operation_answers_as_it_says(app: Litestar, mode: GenerationMode) -> None:
-    app.state.gate = Gate([by_bearer])
+    app.state.gate = Gate([by_bearer], names=Names(("testserver",), tls=False))
     raw = app.openapi_schema.to_schema()
     raw["paths"] = {
         path: methods
@@ -61,7 +63,7 @@ async def by_bearer(connection: Connection) -> Principal | None:
     if connection.headers.get("authorization") != OWNER:
         return None
     rights = frozenset({READ, OPERATE, OWN})
-    return Principal("owner", "owner@example.test", Role.OWNER, rights, time.time_ns(), "s")
+    return Principal("owner", "owner@example.test", Role.OWNER, rights, time.time_ns(), "s", BY_TOKEN)
 
 
 def broken(operation: Any, mode: GenerationMode) -> list[str]:
