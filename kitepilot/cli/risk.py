@@ -180,9 +180,9 @@ def _told(made: Change, as_json: bool, starts: str | None) -> None:
 
 def _in_force(config: Config, running: int) -> tuple[RiskProfile, list[ProfileVersion]]:
     """The version `running`; 0: as the next opening would find it, and numbered 0 where it would make one."""
-    from kitepilot.cli import risk_change
+    from infra.postgres.profile_changes import session_now
 
-    found, at, configured = _history(config), risk_change.session_now(config), config.risk.profile()
+    found, at, configured = _history(config), session_now(config), config.risk.profile()
     present = versions.in_force([each for each in found if running in (0, each.version)], at)
     if running and present is not None:
         return present, versions.waiting(found, at)

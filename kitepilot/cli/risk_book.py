@@ -11,13 +11,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from infra.postgres.profile_changes import settle
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import Config, ConfigError
-from kitepilot.events import DecisionParameters, RiskProfile
-from kitepilot.risk import carry, profiles, versions
+from kitepilot.events import DecisionParameters
+from kitepilot.risk import carry
 from kitepilot.run import Run
-
-MADE_BY = "configuration"
 
 
 @contextlib.contextmanager
@@ -41,40 +40,6 @@ def opened(home: Path, config: Config, what: str = "the risk profile's history")
     except (PostgresError, SQLAlchemyError) as err:
         why = str(err).splitlines()[0]
         raise ConfigError(f"{what} is in PostgreSQL, which does not answer: {why}") from err
-
-
-def settle(connection: sa.Connection, config: Config, at: int) -> RiskProfile:
-    """The profile in force at session time `at` (ns); the configuration's where that says something new.
-
-    Raises:
-        ConfigError: it allows more than the configuration does; names the limits and what to do.
-    """
-    from infra.postgres import risk_profiles
-
-    risk_profiles.hold(connection)
-    history = risk_profiles.history(connection, config.mode)
-    present = versions.in_force(history, at)
-    configured = config.risk.profile()
-    if present is None or versions.says_something_new(configured, history):
-        reason = "the configuration has changed" if history else "the first configuration"
-        if undone := versions.changes(present, configured):
-            reason += f": {'; '.join(undone)}"
-        origin = versions.CONFIGURATION
-        return risk_profiles.add(
-            connection, config.mode, configured, origin=origin, by=MADE_BY, reason=reason
-        )
-    require_within(present, config)
-    return present
-
-
-def require_within(profile: RiskProfile, config: Config) -> None:
-    """The configuration is the ceiling. Raises `ConfigError` naming every limit past it."""
-    past = profiles.past_configuration(profile, config.risk.profile())
-    if past:
-        raise ConfigError(
-            f"risk profile {profile.version} is looser than the configuration: {past}; "
-            "raise risk.* there, or tighten the profile with `kitepilot risk set`"
-        )
 
 
 def applied(run: Run, parameters: DecisionParameters, at: int) -> DecisionParameters:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from test_day_book import started
 
 from api import past_rows
 from api.app import create_app
@@ -21,6 +24,7 @@ from api.services import made
 from infra.eventlog import open_log
 from infra.postgres.embedded import Server
 from kitepilot.config import Config
+from kitepilot.events import encode
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
@@ -122,6 +126,7 @@ def reader(home: Path) -> Iterator[TestClient[Litestar]]:
     run = Run(folder.name, folder, Config())
     log = open_log(run)
     log.create_topics(TOPICS)
+    log.append("session", [encode(started())])
     services = made(run, log, api_secret="", token="t0ken")
     services.view.start()
     with TestClient(create_app(services), base_url="http://127.0.0.1") as client:
@@ -165,3 +170,45 @@ def test_a_report_is_downloaded_and_nothing_beside_it(reader: TestClient[Litesta
 def test_a_chart_without_its_engine_is_a_problem_and_not_a_wait(reader: TestClient[Litestar]) -> None:
     reply = reader.get("/api/v1/candles", params={"symbol": "INFY", "source": "history"})
     assert (reply.status_code, reply.json()["code"]) == (503, "analysis_unreachable")
+
+
+def changed(client: TestClient[Litestar], **limits: str) -> Any:
+    return client.post("/api/v1/risk/profile", json={"set": limits, "reason": "a thin market"})
+
+
+def versions(client: TestClient[Litestar]) -> list[int]:
+    return [each["version"] for each in client.get("/api/v1/risk/profiles").json()["items"]]
+
+
+def until(client: TestClient[Litestar], version: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while (shown := client.get("/api/v1/risk").json())["version"] != version:
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.02)
+    return dict(shown)
+
+
+def test_an_operator_tightens_a_limit_and_does_not_loosen_it(reader: TestClient[Litestar]) -> None:
+    assert until(reader, 1)["limits"][0]["name"] == "daily_loss"
+    tighter = changed(reader, daily_loss="1000", blocked="SBIN")
+    assert tighter.status_code == 202
+    shown = until(reader, 2)
+    assert (shown["limits"][0]["value"], shown["blocked"]) == (100_000, ["SBIN"])
+    made = reader.get(f"/api/v1/commands/{tighter.json()['command_id']}").json()
+    assert made["words"] == ["risk profile 2 in force: a thin market; by service"]
+    before = versions(reader)
+    for looser in (
+        {"daily_loss": "1001"},
+        {"blocked": ""},
+        {"sizing": "fixed_quantity", "sizing.shares": "1"},
+    ):
+        reply = changed(reader, **looser)
+        assert (reply.status_code, reply.json()["code"]) == (403, "step_up_required")
+    assert versions(reader) == before
+
+
+def test_a_limit_that_is_none_and_a_value_that_is_no_number_are_refused(reader: TestClient[Litestar]) -> None:
+    until(reader, max(versions(reader), default=1))
+    for wrong in ({"daily_lost": "1"}, {"daily_loss": "much"}, {"daily_loss": "-5"}):
+        reply = changed(reader, **wrong)
+        assert (reply.status_code, reply.json()["code"]) == (422, "refused")
