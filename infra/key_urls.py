@@ -15,6 +15,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from infra import masking
+
 PLUGINS = "kitepilot.keys"
 DEFAULT_NAME = "key"
 MAX_FILE_BYTES = 64 * 1024
@@ -34,6 +36,12 @@ def read(url: str) -> str:
     Raises:
         NoSecretError: nothing is kept there. SecretError: unknown scheme, unsafe file, keyring out of reach.
     """
+    secret = _read(url)
+    masking.note(secret)
+    return secret
+
+
+def _read(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "env":
         return _from_environment(parts)

@@ -79,8 +79,11 @@ def main_of(process: Process) -> Callable[[Run], int]:
 
 def run_process(name: str, run: Run) -> int:
     """Body of one supervised process."""
+    from infra.telemetry.process_log import install
+
     process = by_name(name)
     settle_in(process)
+    install(run, name)
     return main_of(process)(run)
 
 
