@@ -82,6 +82,10 @@ def stack_config() -> Config:
             "risk": {
                 "open_positions": 60,
                 "daily_loss_rupees": 10_000_000,
+                "drawdown_rupees": 10_000_000,
+                "loss_streak": 1_000_000,  # its pause of 300 session seconds silenced every other step
+                "trades_per_day": 1_000_000,
+                "trades_per_instrument": 100_000,
                 "trade_notional_rupees": 10_000,
                 "orders_per_minute": 60_000,
                 "orders_per_day": 1_000_000,

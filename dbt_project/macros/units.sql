@@ -1,6 +1,11 @@
-{# Paise (a whole number) -> rupees, Decimal(18, 2). The only place where money changes its unit. #}
+{# Paise (a whole number) -> rupees, Decimal(18, 2). Money changes its unit in this file only. #}
 {% macro to_rupees(paise) -%}
     toDecimal64({{ paise }} / toDecimal64(100, 2), 2)
+{%- endmacro %}
+
+{# A figure that is money or something else: money in rupees, Float64; the rest as it is. #}
+{% macro in_rupees_if_money(figure, unit) -%}
+    if({{ unit }} = 'paise', {{ figure }} / 100, {{ figure }})
 {%- endmacro %}
 
 {# An instant in UTC -> the same instant shown in IST. #}

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from infra.analytics.book import FOLDER, BookError
 from infra.analytics.outcome import Outcome, outcome_of
 from infra.analytics.slices import last_days
+from infra.analytics.standing import Tests, forget, only_rows_are_new, recall, remember, standing
 from infra.clickhouse import client
 from kitepilot.run import Run
 
@@ -30,9 +31,15 @@ PROJECT_VARIABLE = "KITEPILOT_DBT_PROJECT"
 PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or Path(__file__).parents[2] / "dbt_project")
 THREADS = 4
 _WATCHED = (".sql", ".yml", ".csv")
+#: What rows change, in dbt's words: no view and no seed.
+ROWS = (
+    "config.materialized:incremental",
+    "config.materialized:table",
+    "resource_type:test",
+    "resource_type:unit_test",
+)
 _FINISHED = {"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult", "LogNodeNoOpResult"}
 
-Tests = Literal["all", "data", "none"]
 _LEFT_OUT: dict[Tests, list[str]] = {"all": [], "data": ["unit_test"], "none": ["test", "unit_test"]}
 
 #: Called with (done, of how many, name of what was done last).
@@ -82,16 +89,23 @@ def build(
 
     `tested`: "all" has the unit tests too, which a day's data cannot change; "none" only makes.
     Where the project is not the one the marts were made by (a new version of KitePilot), every day is redone.
+    Where neither it nor the archive changed since the last build, dbt is not asked: what it found stands.
 
     Raises:
         BookError: dbt is not installed, or it could not begin.
     """
     wish = days or Days()
-    print_of, last = project_print(), _print_file(run)
-    anew = wish.full_refresh or (not select and _text(last) != print_of)
-    outcome = _anew(run, select, step, tested) if anew else _build(run, wish, select, step, tested)
+    now, last = standing(run, project_print()), _print_file(run)
+    if not select and wish == Days() and (outcome := recall(run, now, tested)):
+        return outcome
+    anew = wish.full_refresh or (not select and _text(last) != now.project)
+    chosen = select or (ROWS if not anew and only_rows_are_new(run, now) else ())
+    forget(run)
+    outcome = _anew(run, select, step, tested) if anew else _build(run, wish, chosen, step, tested)
     if not select and not any(made.failed for made in outcome.made):
-        last.write_text(print_of)
+        last.write_text(now.project)
+    if not select and (anew or wish == Days()):
+        remember(run, now, outcome, tested)
     return outcome
 
 

@@ -54,12 +54,13 @@ class Tested:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of dbt did."""
+    """What one run of dbt did; `kept`: what the last one did, since another would find nothing new."""
 
     made: tuple[Made, ...]
     tested: tuple[Tested, ...]
     seconds: float
     full_refresh: bool = False
+    kept: bool = False
 
     @property
     def ok(self) -> bool:
@@ -74,6 +75,7 @@ class Outcome:
             "ok": self.ok,
             "seconds": round(self.seconds, 3),
             "full_refresh": self.full_refresh,
+            "nothing_new": self.kept,
             "made": [asdict(each) for each in self.made],
             "tests": len(self.tested),
             "failed_tests": [asdict(each) for each in self.failures],

@@ -63,8 +63,9 @@ def build(
 ) -> None:
     """Bring the marts up to date and test them.
 
-    Without a date: the days of which something was archived since the last build. A day is redone whole, so
-    building twice changes nothing. Starts the embedded ClickHouse for as long as this takes if none runs.
+    Without a date: the days of which something was archived since the last build; where there is none, and
+    KitePilot is the same, that build stands. A day is redone whole, so building twice changes nothing. Starts
+    the embedded ClickHouse for as long as this takes if none runs.
     Exit codes: 0 built and every test held, 1 not, 2 cannot begin.
 
     [dim]kitepilot analytics build --since 2026-11-16[/dim]
@@ -168,6 +169,10 @@ def _finish(run: Run, outcome: Outcome, as_json: bool) -> None:
 
 def show(console: Console, outcome: Outcome, rows: dict[str, int]) -> None:
     """What was built, and what each failing test means."""
+    if outcome.kept:
+        words = f"nothing was archived since the last build: its {len(outcome.made)} models and "
+        console.print(f"{words}{len(outcome.tested)} tests stand", highlight=False)
+        return
     if marts := [made for made in outcome.made if made.kind != "view" or made.failed]:
         table = Table("layer", "model", "rows", "seconds", "")
         for made in sorted(marts, key=lambda each: (each.layer, each.name)):

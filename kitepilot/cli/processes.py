@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +19,8 @@ from kitepilot.run import Run
 class Process:
     """One supervised process. `target` is `module:function(run) -> exit code`.
 
-    `yields` is its niceness: what no order waits for gives way when the processors are busy.
+    `yields` is its niceness: what no order waits for gives way when the processors are busy, and what yields
+    takes a processor from nobody when it wakes (Linux's SCHED_BATCH).
     """
 
     name: str
@@ -28,11 +31,11 @@ class Process:
 
 
 POSTGRES = Process("postgres", "infra.postgres.embedded:main", "book of record")
-CLICKHOUSE = Process("clickhouse", "infra.clickhouse.server:main", "memory for analysis", yields=5)
+CLICKHOUSE = Process("clickhouse", "infra.clickhouse.server:main", "memory for analysis", yields=10)
 KAFKA = Process("kafka", "infra.kafka.server:main", "event log (Kafka protocol)", 40)
 SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange that speaks Kite")
 API = Process("api", "api.main:main", "health, status, metrics", yields=5)
-ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=5)
+ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=10)
 AUDIT = Process("audit", "flows.audit:main", "what was said and done, as a chain", 30, yields=5)
 ALERTS = Process("alerts", "flows.alerts:main", "tells people what they must know", yields=5)
 GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
@@ -91,3 +94,6 @@ def settle_in(process: Process) -> None:
     """Ctrl-C in the terminal is for the command line alone; and who yields, yields from the start."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(process.yields)
+    if process.yields and sys.platform == "linux":
+        with suppress(OSError):  # some containers forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

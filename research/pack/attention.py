@@ -86,7 +86,7 @@ def _limits(book: DayBook) -> list[Sentence]:
             f"{clock(row['nearest_at']).text}{_whose(row['nearest_tradingsymbol'])}."
         )
         for row in book.rows("fct_limit_use")
-        if row["use_share"] is not None and row["use_share"] >= NEAR and row["unit"] == "paise"
+        if row["use_share"] is not None and row["use_share"] >= NEAR and row["unit"] == "rupees"
     ]
 
 

@@ -65,7 +65,7 @@ RULES: Final[Columns] = (
     ("observed", "observed", plain),
     ("allowed", "allowed", plain),
     ("unit", "unit", name),
-    ("looked at", "looked_at", count),
+    ("looked at", "cases", count),
     ("", "status", status),
 )
 COMPARISONS: Final[Columns] = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -12,9 +14,13 @@ from shifted_days import shift_run
 from traded_day import RUN_ID
 
 from infra.analytics import dbt
+from infra.analytics import outcome as outcomes
 from infra.analytics.dbt import Days, build, project_print
+from infra.analytics.outcome import Outcome
 from infra.analytics.slices import last_days
+from infra.analytics.standing import forget
 from infra.clickhouse.client import connect
+from kitepilot.run import Run
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -121,6 +127,48 @@ def test_a_trade_archived_twice_stops_no_mart_is_counted_once_and_is_told(own_bo
         "and session_date = '2026-11-20'"
     )
     assert told == [{"differences": 1, "status": "broken"}]
+
+
+def test_dbt_is_asked_again_only_when_something_was_archived_or_is_gone(
+    own_book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in ClickHouse decides, not the parts it lies in; and a build with a failure is never kept."""
+    asked: list[Sequence[str]] = []
+    outcome = replace(own_book.outcome, full_refresh=False)
+
+    def dbt_says(run: Run, days: Days, select: Sequence[str], *_: object) -> Outcome:
+        asked.append(select)
+        return outcome
+
+    monkeypatch.setattr(dbt, "_build", dbt_says)
+    forget(own_book.run)
+    assert build(own_book.run) == outcome
+    assert build(own_book.run) == build(own_book.run) == replace(outcome, kept=True)
+    assert asked == [()]
+
+    everything, rows_alone = [()], [dbt.ROWS]
+    for change, expected in (
+        (LATE_FILL, rows_alone),
+        ("optimize table fills final", []),  # parts were merged
+        ("alter table fills delete where trade_id = 'late' settings mutations_sync = 2", rows_alone),
+        ("drop table kitepilot_marts.fct_denials", everything),
+        ("drop view kitepilot_marts.live_feed", everything),
+    ):
+        asked.clear()
+        own_book.write(change)
+        build(own_book.run)
+        build(own_book.run)
+        assert asked == expected, change
+
+    asked.clear()
+    build(own_book.run, tested="all")  # more than was tested
+    build(own_book.run, Days(on=FIRST))  # a day that was named
+    build(own_book.run, select=["fct_fills"])
+    assert len(asked) == 3
+    outcome = replace(outcome, tested=(*outcome.tested, outcomes.Tested("t", "fail", 1, "wrong")))
+    build(own_book.run)
+    assert build(own_book.run) == outcome
+    assert len(asked) == 5
 
 
 def test_another_project_is_another_print_and_its_words_are_not(tmp_path: Path) -> None:

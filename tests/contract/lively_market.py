@@ -1,4 +1,4 @@
-"""A market for an hour: one stock stands still, one swings through resting orders, one is thin."""
+"""A market for four hours: one stock stands still, one swings through resting orders, one is thin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LivelyMarket(SmallMarket):
     """Made slice by slice; ALPHA 499.95/500.05, BETA 2000 or 2005, THIN ten shares each way."""
 
     begins_at: int = OPEN - S
-    ends_at: int = OPEN + 3_600 * S
+    ends_at: int = OPEN + 4 * 3_600 * S
     instruments: tuple[FeedInstrument, ...] = (ALPHA, BETA, THIN)
 
     def slices(self, start_at: int | None = None) -> Iterator[Slice]:

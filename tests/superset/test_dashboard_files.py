@@ -15,6 +15,8 @@ from as_code.units import label_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kitepilot.cli.pack import marts
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "superset" / "assets"
 ASSETS = folder.read(FOLDER)
@@ -106,6 +108,18 @@ def test_a_filter_reaches_a_column_of_its_mart(key: str) -> None:
         if "dataset" in said:
             dataset = FULL[f"datasets/ClickHouse/{said['dataset']}.yaml"]
             assert said["column"] in {column["column_name"] for column in dataset["columns"]}, said["name"]
+
+
+def test_the_book_knows_which_marts_a_dashboard_and_the_pack_rest_on() -> None:
+    """What `kitepilot analytics docs` draws below a mart is who reads it: all of them, and nobody else."""
+    listed = yaml.safe_load((ROOT / "dbt_project" / "models" / "exposures.yml").read_text())["exposures"]
+    known = {each["name"]: set(re.findall(r"'(\w+)'", " ".join(each["depends_on"]))) for each in listed}
+    read = {"daily_pack": set(marts.READ)}
+    for key, dashboard in ASSETS["dashboards"].items():
+        shown = re.findall(r"chart: (\w+)", yaml.safe_dump(dashboard))
+        asked = {said["dataset"] for said in dashboard.get("filters", []) if "dataset" in said}
+        read[key.replace("-", "_")] = asked | {ASSETS["charts"][chart]["dataset"] for chart in shown}
+    assert known == read
 
 
 def test_no_chart_stands_in_the_folder_unseen() -> None:

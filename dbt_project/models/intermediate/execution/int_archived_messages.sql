@@ -1,3 +1,4 @@
+-- Offsets of a topic are dense: a bitmap counts them exactly, in a fraction of the time and memory of a set.
 -- Where on the log a row came from is the archive's own affair, so these are the raw tables, not their staging.
 with
 
@@ -8,7 +9,7 @@ with
 messages as (
 
     {% for table in tables %}
-    select run_id, session_date, log_topic, log_partition, log_offset, 1 as row_count
+    select run_id, session_date, log_topic, log_partition, log_offset
     from {{ source('kitepilot', table) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -21,7 +22,7 @@ final as (
         run_id,
         session_date,
         log_topic as topic,
-        uniqExact(log_partition, log_offset) as stored_messages,
+        groupBitmap(bitShiftLeft(toUInt64(log_partition), 48) + log_offset) as stored_messages,
         count() as stored_rows
     from messages
     group by run_id, session_date, topic

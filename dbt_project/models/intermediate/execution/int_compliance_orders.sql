@@ -89,7 +89,7 @@ final as (
         run_id,
         session_date,
         judgement.1 as rule,
-        toFloat64(judgement.2) as looked_at,
+        toFloat64(judgement.2) as cases,
         toFloat64(judgement.3) as observed
     from judgements
 

@@ -27,7 +27,7 @@ flat as (
         account.run_id as run_id,
         account.session_date as session_date,
         'flat_by_cutoff' as rule,
-        toFloat64(countIf(account.event_at >= cutoffs.flat_from)) as looked_at,
+        toFloat64(countIf(account.event_at >= cutoffs.flat_from)) as cases,
         toFloat64(countIf(account.event_at >= cutoffs.flat_from and account.open_positions > 0)) as observed
     from account
     inner join cutoffs on account.run_id = cutoffs.run_id and account.session_date = cutoffs.session_date
@@ -41,7 +41,7 @@ tags as (
         run_id,
         session_date,
         'unknown_tags' as rule,
-        toFloat64(count()) as looked_at,
+        toFloat64(count()) as cases,
         toFloat64(sum(arrayCount(name -> name = 'order_unknown_here', difference_rules))) as observed
     from reconciliations
     group by run_id, session_date
@@ -50,9 +50,9 @@ tags as (
 
 final as (
 
-    select run_id, session_date, rule, looked_at, observed from flat
+    select run_id, session_date, rule, cases, observed from flat
     union all
-    select run_id, session_date, rule, looked_at, observed from tags
+    select run_id, session_date, rule, cases, observed from tags
 
 )
 

@@ -16,13 +16,13 @@ rules as (
 
 judged as (
 
-    select run_id, session_date, rule, looked_at, observed from {{ ref('int_compliance_orders') }}
+    select run_id, session_date, rule, cases, observed from {{ ref('int_compliance_orders') }}
     where {{ days_to_build() }}
     union all
-    select run_id, session_date, rule, looked_at, observed from {{ ref('int_compliance_requests') }}
+    select run_id, session_date, rule, cases, observed from {{ ref('int_compliance_requests') }}
     where {{ days_to_build() }}
     union all
-    select run_id, session_date, rule, looked_at, observed from {{ ref('int_compliance_session') }}
+    select run_id, session_date, rule, cases, observed from {{ ref('int_compliance_session') }}
     where {{ days_to_build() }}
 
 ),
@@ -46,11 +46,11 @@ final as (
         every.unit as unit,
         every.meaning as meaning,
         every.basis as basis,
-        toInt64(judged.looked_at) as looked_at,
-        if(judged.looked_at > 0, judged.observed, null) as observed,
+        toInt64(judged.cases) as cases,
+        if(judged.cases > 0, judged.observed, null) as observed,
         every.allowed as allowed,
         multiIf(
-            coalesce(judged.looked_at, 0) = 0 or every.allowed is null, 'not_observed',
+            coalesce(judged.cases, 0) = 0 or every.allowed is null, 'not_observed',
             judged.observed <= every.allowed, 'held',
             'broken'
         ) as status
