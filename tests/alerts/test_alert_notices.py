@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from kitepilot import events as e
-from kitepilot.alerts.kinds import BY_NAME
+from kitepilot.alerts.kinds import BY_NAME, Severity
 from kitepilot.alerts.machine import GIB, MIB, Look, Seen, looked
 from kitepilot.alerts.notices import Heard, Notice, notices
 from kitepilot.config import RiskSection
@@ -258,6 +260,29 @@ def test_the_fence_and_the_watchdogs_word_and_a_log_out_of_reach_are_told() -> N
     assert {kind for kind, _ in ear.standing} == {"watchdog_flatten", "watchdog", "log_unreadable"}
     ear.look(OPEN + S)
     assert ear.standing == set()
+
+
+def stored_day(name: str) -> list[e.AnyEvent]:
+    """A recorded session of the synthetic market, its topics put together by session time."""
+    folder = Path(__file__).parents[1] / "replay" / "days" / name
+    said = [
+        e.decode(value)
+        for topic in ("session", "decisions", "intents")
+        for value in pq.read_table(folder / f"{topic}.parquet")["value"].to_pylist()
+    ]
+    return sorted(said, key=lambda event: event.event_at)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("quiet", set()), ("eventful", {"breaker", "feed_gap", "halted"})],
+)
+def test_a_recorded_day_calls_somebody_for_what_happened_in_it_and_for_nothing_else(
+    name: str, told: set[str]
+) -> None:
+    heard = Heard()
+    found = [notice for event in stored_day(name) for notice in notices(heard, event, event.event_at)]
+    assert {each.kind for each in found if BY_NAME[each.kind].severity is not Severity.INFO} == told
 
 
 def test_a_login_that_ends_soon_is_told_half_an_hour_before() -> None:
