@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from running_console import Console, Watched, chromium, running
+from running_console import Console, Person, Watched, chromium, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,12 +36,26 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def owner(console: Console) -> Person:
+    return console.enrol("owner")
+
+
+@pytest.fixture(scope="session")
+def owners_cookies(console: Console, owner: Person) -> list[dict[str, Any]]:
+    """Of a session of the owner's, for a browser."""
+    with closing(console.sign_in(owner)) as client:
+        return [{"name": name, "value": value, "url": console.url} for name, value in client.cookies.items()]
+
+
 Opened = Callable[..., "Page"]
 
 
 @pytest.fixture
-def opened(console: Console, browser: Browser) -> Iterator[Opened]:
-    """`opened("/", width=, height=, scheme=, language=)`: a page that somebody with every right looks at.
+def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, Any]]) -> Iterator[Opened]:
+    """`opened("/", width=, height=, scheme=, language=)`: a page that the owner looks at.
+
+    `cookies=[]` for a stranger.
 
     The test fails when a page raised an error or asked anything of another host.
     """
@@ -53,8 +67,8 @@ def opened(console: Console, browser: Browser) -> Iterator[Opened]:
                 viewport={"width": width, "height": height},
                 color_scheme=more.get("scheme", "dark"),
                 locale=more.get("language", "en-IN"),
-                extra_http_headers={"authorization": f"Bearer {console.token}"},
             )
+            context.add_cookies(more.get("cookies", owners_cookies))
             stack.callback(context.close)
             page = context.new_page()
             watched.watch(page, console.url)

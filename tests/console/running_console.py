@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,23 +18,41 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
+import pyotp
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from paper_house import House, PaperDay  # noqa: E402
 
+from kitepilot.run import HOME_VARIABLE  # noqa: E402
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 INSTRUMENTS = 8
+PASSWORD = "a long walk by the sea"
 WITHIN_S = 240.0  # on a busy machine
-BEGIN_SPEED = 40.0  # session seconds a second, until something is held
+BEGIN_SPEED = 100.0  # session seconds a second, until something is held
 CALM_SPEED = 6.0  # while pages are looked at
 
 
 def chromium() -> str | None:
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass
+class Person:
+    """Somebody who may sign in, with the phone in his pocket. Each recovery code is good once."""
+
+    email: str
+    secret: str
+    codes: list[str]
+    password: str = PASSWORD
+
+    def code(self) -> str:
+        """The authenticator's code of now; good once in its half minute."""
+        return pyotp.TOTP(self.secret).now()
 
 
 @dataclass
@@ -63,6 +83,30 @@ class Console:
 
         self.paper.await_true(what, holds, WITHIN_S, pause_s=0.2)
         return found
+
+    def enrol(self, role: str) -> Person:
+        """A new person of that role, by the command line."""
+        email = f"{role}-{secrets.token_hex(4)}@example.test"
+        words = self.house.words("users", "add", email, "--role", role, "--json")
+        done = subprocess.run(
+            [*words, "--config", str(self.house.config_path)],
+            env={**os.environ, HOME_VARIABLE: str(self.house.home)},
+            input=f"{PASSWORD}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        return Person(email, told["totp_secret"], told["recovery_codes"])
+
+    def sign_in(self, person: Person) -> httpx.Client:
+        """A client with a session of that person, whose one-time code is not fresh."""
+        client = httpx.Client(base_url=self.url, timeout=60, trust_env=False, headers={"origin": self.url})
+        form = {"email": person.email, "password": person.password, "recovery_code": person.codes.pop()}
+        told = client.post("/api/v1/session", json=form).raise_for_status().json()
+        client.headers["x-csrf-token"] = told["csrf_token"]
+        return client
 
     @contextmanager
     def frozen_api(self) -> Iterator[None]:

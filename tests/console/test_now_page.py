@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from running_console import Console, as_text, wait_for
+from running_console import Console, Person, as_text, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -128,6 +128,21 @@ def test_a_halt_by_keyboard_alone_is_seen_in_every_tab(console: Console, opened:
     wait_for(here, "document.getElementById('stop-end').textContent.includes('Halted')")
     wait_for(there, "document.querySelector('.trading').dataset.state === 'halted'")
     assert console.snapshot()["state"]["state"] == "halted"
+
+
+def test_the_owner_resumes_with_a_fresh_code(console: Console, opened: Opened, owner: Person) -> None:
+    assert console.snapshot()["state"]["state"] == "halted"
+    page = opened("/")
+    wait_for(page, "document.getElementById('resume')?.hidden === false")
+    page.locator("#resume").click()
+    page.locator("#step-up-code").fill("000000")
+    page.keyboard.press("Enter")
+    wait_for(page, "document.getElementById('step-up-said').textContent !== ''")
+    assert console.snapshot()["state"]["state"] == "halted"
+    page.locator("#step-up-code").fill(owner.code())
+    page.keyboard.press("Enter")
+    wait_for(page, "document.querySelector('.trading').dataset.state === 'active'")
+    assert page.locator("#expired").is_hidden()
 
 
 def test_a_flatten_by_holding_is_followed_until_the_book_is_proven_flat(
