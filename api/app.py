@@ -17,11 +17,38 @@ from api.identity.requested import Requested
 from api.live import stream
 from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
-from api.resources import book, chart, market, order_story, orders, reports, risk, signals, status, trading
+from api.resources import (
+    book,
+    chart,
+    market,
+    order_story,
+    orders,
+    reports,
+    risk,
+    risk_preview,
+    signals,
+    status,
+    timeline,
+    trading,
+)
 from api.resources.route import Tagged
 from api.services import Services, people, provided
 
-RESOURCES = (stream, status, orders, order_story, risk, signals, market, chart, book, reports, trading)
+RESOURCES = (
+    stream,
+    status,
+    orders,
+    order_story,
+    risk,
+    signals,
+    market,
+    chart,
+    book,
+    reports,
+    trading,
+    timeline,
+    risk_preview,
+)
 
 
 def create_app(services: Services) -> Litestar:

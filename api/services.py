@@ -17,6 +17,7 @@ from api.live.hub import Hub
 from api.measures import Measures
 from api.postbacks import PostbackDesk
 from api.record import Record
+from api.timeline import Timeline
 from api.view import View
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
@@ -39,6 +40,7 @@ class Services:
     record: Record
     analysis: Analysis
     measures: Measures
+    timeline: Timeline
 
     @property
     def gate(self) -> Gate:
@@ -61,7 +63,8 @@ def made(
     day = DayBook(hub.board)
     effects = Effects(hub.board)
     measures = Measures()
-    view.listeners += [hub, day, effects, measures]
+    timeline = Timeline()
+    view.listeners += [hub, day, effects, measures, timeline]
     control = ControlDesk(run, log, token)
     return Services(
         run=run,
@@ -77,6 +80,7 @@ def made(
         record=Record(run),
         analysis=Analysis(run),
         measures=measures,
+        timeline=timeline,
     )
 
 

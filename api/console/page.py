@@ -42,7 +42,14 @@ class Place:
 
 
 #: In the order in which they stand; a page that is added names itself here.
-NAVIGATION: tuple[Place, ...] = (Place("nav.now", "/"),)
+NAVIGATION: tuple[Place, ...] = (
+    Place("nav.now", "/"),
+    Place("nav.day", "/day"),
+    Place("nav.chart", "/chart"),
+    Place("nav.risk", "/risk"),
+    Place("nav.strategies", "/strategies"),
+    Place("nav.runs", "/runs"),
+)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The console's pages that are its own: the door, and Now."""
+"""The console's pages: the door, Now, and those that look back or change something."""
 
 from __future__ import annotations
 
@@ -24,9 +24,39 @@ async def now(request: Request[Any, Any, Any]) -> Response[str]:
     return page(request, "now.html", path="/")
 
 
+@get("/day", guards=[reads], include_in_schema=False)
+async def day(request: Request[Any, Any, Any]) -> Response[str]:
+    """Everything that happened today, and the whole of each decision."""
+    return page(request, "day.html", path="/day")
+
+
+@get("/chart", guards=[reads], include_in_schema=False)
+async def chart(request: Request[Any, Any, Any]) -> Response[str]:
+    """Candles of an instrument with the decisions on them."""
+    return page(request, "chart.html", path="/chart")
+
+
+@get("/risk", guards=[reads], include_in_schema=False)
+async def risk(request: Request[Any, Any, Any]) -> Response[str]:
+    """The limits, and what a change of them would have refused today."""
+    return page(request, "risk.html", path="/risk")
+
+
+@get("/strategies", guards=[reads], include_in_schema=False)
+async def strategies(request: Request[Any, Any, Any]) -> Response[str]:
+    """What trades, and the models it listens to."""
+    return page(request, "strategies.html", path="/strategies")
+
+
+@get("/runs", guards=[reads], include_in_schema=False)
+async def runs(request: Request[Any, Any, Any]) -> Response[str]:
+    """Every run of this home and what its day came to."""
+    return page(request, "runs.html", path="/runs")
+
+
 def router(*handlers: Any) -> Router:
     """Pages: a stranger is led to the door instead of being told a problem."""
     return Router("/", route_handlers=handlers, exception_handlers={NotAuthorizedException: to_sign_in})
 
 
-ROUTES: list[Any] = [router(sign_in, now), assets.asset]
+ROUTES: list[Any] = [router(sign_in, now, day, chart, risk, strategies, runs), assets.asset]
