@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -58,7 +59,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LINE = {
-    "number": 812, "kind": "order", "refused": False,
+    "id": "1795150800000000000-2-812", "kind": "order", "refused": False,
     "body": {"at_ms": 1_795_150_800_000, "ist": "10:30:00", "kind": "fill", "tradingsymbol": "INFY"},
 }  # fmt: skip
 _TOLD = {
@@ -86,14 +87,17 @@ async def timeline(
     cursor: Cursor = None,
 ) -> TimelinePage:
     """Signals, verdicts, lines of orders, alerts, and what the decisions wrote down."""
+    key = cursors.opened("timeline", cursor, int, int, int)
     found = services.timeline.newest(
-        cursors.before("timeline", cursor),
+        (int(key[0]), int(key[1]), int(key[2])) if key else None,
         kinds=frozenset(kinds or ()),
         symbol=symbol,
         strategy=strategy,
         refused=refused,
     )
-    return TimelinePage(*cursors.paged("timeline", found, limit))
+    rows = list(islice(found, limit + 1))
+    following = cursors.sealed("timeline", *rows[limit - 1][0]) if len(rows) > limit else None
+    return TimelinePage([line for _, line in rows[:limit]], following)
 
 
 @read(

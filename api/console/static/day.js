@@ -79,9 +79,9 @@ function show(told) {
   const verdict = told.denial ? t("signals.denied", { why: word("denial", told.denial), code: told.denial }) : told.approved ? t("explain.approved") : t("signals.waiting");
   by("explain-body").replaceChildren(
     el("p", "figures", verdict),
-    ...part("explain.wish", [...Object.entries(told.scores), ...Object.entries(told.features)].map(([key, value]) => [key, value]), told.signal_id ? t("explain.no_reasons") : t("explain.own_exit")),
     ...checks(told),
     ...life(told),
+    ...part("explain.wish", [...Object.entries(told.scores), ...Object.entries(told.features)], told.signal_id ? t("explain.no_reasons") : t("explain.own_exit")),
   );
   by("explain").showModal();
 }
@@ -105,15 +105,18 @@ function checks(told) {
   })));
   const box = el("div", "scroll", el("table", "checks-table", head, body));
   box.tabIndex = 0;
-  box.setAttribute("role", "region");
+  box.setAttribute("role", "group");
   box.setAttribute("aria-label", title.textContent);
   return [title, box];
 }
 
+// As it was compared: paise, shares, seconds or counts; a fraction where there is one.
+const figure = (value) => (Number.isInteger(value) ? number(value) : String(Number(value.toPrecision(6))));
+
 function check(each) {
   const said = el("td", "", each.passed ? `✓ ${t("explain.passed")}` : `✕ ${t("explain.failed")}`);
   said.dataset.tone = each.passed ? "up" : "down";
-  return el("tr", "", el("td", "", each.code), el("td", "n", number(each.observed)), el("td", "n", number(each.limit)), said);
+  return el("tr", "", el("td", "", each.code), el("td", "n", figure(each.observed)), el("td", "n", figure(each.limit)), said);
 }
 
 function life(told) {

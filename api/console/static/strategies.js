@@ -114,7 +114,7 @@ function compare() {
   const body = names.map((name) => el("tr", "", Object.assign(el("th", "", name), { scope: "row" }), ...tables.map((each) => el("td", "n", each.has(name) ? String(Number(each.get(name).toPrecision(5))) : "–"))));
   const box = el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...headings)), el("tbody", "", ...body)));
   Object.assign(box, { tabIndex: 0 });
-  box.setAttribute("role", "region");
+  box.setAttribute("role", "group");
   box.setAttribute("aria-label", t("strategies.compare"));
   by("compared").replaceChildren(el("h3", "", t("strategies.compare")), box);
 }
