@@ -117,14 +117,14 @@ _EXAMPLE = {
         200: ResponseSpec(
             Previewed, generate_examples=False, description="The preview", examples=[Example(value=_EXAMPLE)]
         ),
-        **problems.declared(*ALWAYS, 413, 422, 503),
+        **problems.declared(*ALWAYS, 409, 413, 422),
     },
 )
 async def preview(services: NamedDependency[Services], data: JSONBody[Wanted]) -> Previewed:
     """Each entry is judged as it was asked for and as the account stood then: `kitepilot.risk.what_if`."""
     present, ceiling = services.day.profile, services.day.ceiling
     if present is None or ceiling is None:
-        raise Problem("unavailable", "The run has not begun: no profile is in force yet.")
+        raise Problem("conflict", "The run has not begun: no profile is in force yet.")
     try:
         wanted = edits.changed(present, data.changes)
     except ConfigError as err:

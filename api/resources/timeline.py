@@ -76,6 +76,7 @@ _TOLD = {
     summary="Everything that happened in the run that is up, newest first",
     answers=TimelinePage,
     example=examples.page(_LINE),
+    also=(404,),
 )
 async def timeline(
     services: NamedDependency[Services],

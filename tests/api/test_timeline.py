@@ -119,7 +119,7 @@ def test_the_day_is_filtered_and_read_on_by_cursor(told_day: TestClient[Litestar
 
 def test_a_cursor_of_another_list_is_refused(told_day: TestClient[Litestar]) -> None:
     told = told_day.get("/api/v1/timeline", params={"cursor": "WyJvcmRlcnMiLDFd"})
-    assert (told.status_code, told.json()["code"]) == (400, "bad_cursor")
+    assert (told.status_code, told.json()["code"]) == (404, "bad_cursor")
 
 
 def test_a_refused_wish_is_explained_with_the_numbers_that_refused_it(told_day: TestClient[Litestar]) -> None:
