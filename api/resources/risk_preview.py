@@ -30,13 +30,13 @@ MAX_BYTES = 64_000
 Word = Annotated[str, msgspec.Meta(max_length=MOST_WORDS)]
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WantedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """NAME=VALUE as `kitepilot risk set` reads them: rupees, bps, counts; `blocked=A,B`. None: as it is."""
 
     changes: Annotated[list[Word], msgspec.Meta(max_length=MOST_CHANGES)] = []
 
 
-class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
+class PreviewedLimit(msgspec.Struct, frozen=True, kw_only=True):
     """One limit: as it is, as wanted, and the configuration's, past which nothing goes. Values in `unit`.
 
     `compared`: whether the day's verdicts hold a number against it.
@@ -79,7 +79,7 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
     sizing: str
     allowed: list[str]
     blocked: list[str]
-    limits: list[LimitRow]
+    limits: list[PreviewedLimit]
     changes: list[str]
     raised: bool
     refusal: str
@@ -120,7 +120,7 @@ _EXAMPLE = {
         **problems.declared(*ALWAYS, 409, 413, 422),
     },
 )
-async def preview(services: NamedDependency[Services], data: JSONBody[Wanted]) -> Previewed:
+async def preview(services: NamedDependency[Services], data: JSONBody[WantedChange]) -> Previewed:
     """Each entry is judged as it was asked for and as the account stood then: `kitepilot.risk.what_if`."""
     present, ceiling = services.day.profile, services.day.ceiling
     if present is None or ceiling is None:
@@ -167,8 +167,8 @@ def _refusal(services: Services, present: e.RiskProfile, wanted: e.RiskProfile) 
 
 def _limit(
     each: profiles.Limit, present: e.RiskLimits, wanted: e.RiskLimits, ceiling: e.RiskLimits
-) -> LimitRow:
-    return LimitRow(
+) -> PreviewedLimit:
+    return PreviewedLimit(
         name=each.name,
         unit="paise" if each.unit == "rupees" else each.unit,
         present=getattr(present, each.field),

@@ -118,7 +118,7 @@ async function make(event) {
   put(by("done"), "");
   by("make").disabled = true;
   try {
-    const answer = await post("/api/v1/risk/profile", { changes: changes(), reason: by("reason").value });
+    const answer = await post("/api/v1/risk/profile", { set: Object.fromEntries(changes().map((each) => each.split(/=(.*)/s, 2))), reason: by("reason").value });
     put(by("done"), t("risk.sent", { id: answer.command_id }));
     by("reason").value = "";
     await taken(answer.command_id);
