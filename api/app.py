@@ -50,20 +50,37 @@ RESOURCES = (
     risk_preview,
 )
 
+#: What handlers ask for by name.
+GIVEN = {
+    "services": Provide(provided, sync_to_thread=False),
+    "identity": Provide(people, sync_to_thread=False),
+}
+
+
+def versioned() -> Router:
+    """Everything under /api/v1 but signing in."""
+    handlers = [route for resource in RESOURCES for route in resource.ROUTES]
+    return Router("/api/v1", route_handlers=handlers, response_class=Tagged, guards=[reads])
+
+
+def described() -> Litestar:
+    """The same routes over nothing, for the reference: it only reads what they say of themselves."""
+    app = Litestar(
+        [versioned(), *identity.ROUTES, *unversioned.ROUTES],
+        dependencies=dict(GIVEN),
+        openapi_config=openapi.config(),
+    )
+    return openapi.completed(app)
+
 
 def create_app(services: Services) -> Litestar:
     """The application over its services; the caller starts and stops them. Every route is behind the gate."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(services.view, services.postbacks.counts))
     registry.register(MeasuresCollector(services.run, services.measures))
-    handlers = [route for resource in RESOURCES for route in resource.ROUTES]
-    versioned = Router("/api/v1", route_handlers=handlers, response_class=Tagged, guards=[reads])
     app = Litestar(
-        [versioned, *identity.ROUTES, *unversioned.ROUTES, *pages.ROUTES],
-        dependencies={
-            "services": Provide(provided, sync_to_thread=False),
-            "identity": Provide(people, sync_to_thread=False),
-        },
+        [versioned(), *identity.ROUTES, *unversioned.ROUTES, *pages.ROUTES],
+        dependencies=dict(GIVEN),
         exception_handlers=dict(problems.HANDLERS),
         state=State({"services": services, "registry": registry, "gate": services.identity.gate}),
         middleware=[Requested(), Authentication],

@@ -147,6 +147,22 @@ def strategy(made: type[Any], declared: dict[str, Parameter]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def api() -> str:
+    """Every operation as its OpenAPI has it, and every code of a problem."""
+    from api.app import described
+    from api.problems import KINDS
+
+    lines = ["| | path | operation | what it does |", "|---|---|---|---|"]
+    for path, methods in sorted(described().openapi_schema.to_schema()["paths"].items()):
+        lines += [
+            f"| {method.upper()} | `{path}` | `{told['operationId']}` | {told.get('summary', '')} |"
+            for method, told in methods.items()
+        ]
+    lines += ["", "## Codes of problems", "", "| code | status | |", "|---|---|---|"]
+    lines += [f"| `{code}` | {kind.status} | {kind.title} |" for code, kind in KINDS.items()]
+    return "\n".join(lines) + "\n"
+
+
 def _whole(make: Callable[[], str], _: str) -> str:
     """A file that is made from the code from its first line to its last."""
     return make()
@@ -154,6 +170,7 @@ def _whole(make: Callable[[], str], _: str) -> str:
 
 PAGES: dict[Path, Callable[[str], str]] = {
     FOLDER / "alerts.md": between_marks(kinds.page),
+    FOLDER / "api.md": between_marks(api),
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "features.md": between_marks(features),
     FOLDER / "metrics.md": between_marks(metrics),
