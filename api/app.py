@@ -13,6 +13,7 @@ from api.identity import routes as identity
 from api.identity.gate import Authentication
 from api.identity.guards import known, reads
 from api.identity.headers import MAX_BODY_BYTES, harden
+from api.identity.patience import Patience
 from api.identity.requested import Requested
 from api.live import stream
 from api.machine_metrics import MeasuresCollector
@@ -83,7 +84,7 @@ def create_app(services: Services) -> Litestar:
         dependencies=dict(GIVEN),
         exception_handlers=dict(problems.HANDLERS),
         state=State({"services": services, "registry": registry, "gate": services.identity.gate}),
-        middleware=[Requested(), Authentication],
+        middleware=[Requested(), Patience(), Authentication],
         before_send=[harden],
         request_max_body_size=MAX_BODY_BYTES,
         guards=[known],

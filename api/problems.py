@@ -130,7 +130,13 @@ def unexpected(request: Request[Any, Any, Any], raised: Exception) -> Response[P
     return answer("internal", "It is in the API's log.")
 
 
+def too_deep(_: Request[Any, Any, Any], __: RecursionError) -> Response[ProblemBody]:
+    """A body nested so deeply that reading it was given up."""
+    return answer("bad_request", "The body is nested too deeply.")
+
+
 HANDLERS: dict[int | type[Exception], Any] = {
+    RecursionError: too_deep,
     Problem: of_problem,
     HTTPException: of_http,
     Exception: unexpected,

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
 import sqlalchemy as sa
@@ -375,3 +376,59 @@ def test_a_page_of_another_origin_does_nothing_with_the_owners_cookie(
         "of another session"
     )
     assert client.get("/api/v1/session", headers={"origin": ORIGIN}).status_code == 200
+
+
+def test_a_session_that_a_stranger_chose_is_not_taken_over(
+    browser: Callable[[], Client], enrolled: Enrol
+) -> None:
+    """Fixation: the id that was in the browser before opens nothing after the sign-in either."""
+    chosen = "chosen-by-the-attacker-000000000000000000000"
+    client = browser()
+    client.cookies.set("kitepilot", chosen)
+    reply = client.post("/api/v1/session", json=enrolled("owner").form())
+    assert reply.status_code == 201 and chosen not in reply.headers["set-cookie"]
+    attacker = browser()
+    attacker.cookies.set("kitepilot", chosen)
+    assert attacker.get("/api/v1/session").status_code == 401
+
+
+def test_a_token_that_is_not_ours_opens_nothing(
+    browser: Callable[[], Client], enrolled: Enrol, clock: Clock
+) -> None:
+    """The same claims, otherwise signed or for somebody else: refused; as they were made: taken."""
+    owner = sign_in(browser(), enrolled("owner"))
+    text = owner.post("/api/v1/tokens", json={"name": "x", "scopes": ["read"]}).json()["token"]
+    claims = jwt.decode(text, options={"verify_signature": False})
+    program = browser()
+
+    def answered(token: str) -> int:
+        program.headers["authorization"] = f"Bearer {token}"
+        return program.get("/api/v1/session").status_code
+
+    head, body, signature = text.split(".")
+    other = jwt.encode({**claims, "scope": "own"}, "k" * 64, algorithm="HS256")
+    forged = (
+        jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, "k" * 64, algorithm="HS256"),
+        jwt.encode(claims, "k" * 64, algorithm="HS512"),
+        f"{head}.{other.split('.')[1]}.{signature}",
+        f"{head}.{body}.",
+    )
+    assert [answered(each) for each in forged] == [401] * len(forged)
+    assert answered(text) == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"aud": "another"}, {"iss": "another"}, {"exp": 1}, {"nbf": 1 << 40}, {"jti": "0" * 16}, {"sub": "x"}],
+)
+def test_a_token_for_another_place_time_or_person_opens_nothing(
+    browser: Callable[[], Client], enrolled: Enrol, identity: Identity, change: dict[str, Any]
+) -> None:
+    owner = sign_in(browser(), enrolled("owner"))
+    text = owner.post("/api/v1/tokens", json={"name": "x", "scopes": ["read"]}).json()["token"]
+    claims = jwt.decode(text, options={"verify_signature": False})
+    resigned = jwt.encode({**claims, **change}, identity.tokens._key, algorithm="HS256")
+    program = browser()
+    program.headers["authorization"] = f"Bearer {resigned}"
+    assert program.get("/api/v1/session").status_code == 401
