@@ -12,7 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import JSONBody
 
-from api import problems
+from api import problems, risk_changes
 from api.problems import Flaw, Problem
 from api.resources.examples import AT
 from api.resources.route import ALWAYS
@@ -71,8 +71,8 @@ class DifferenceRow(msgspec.Struct, frozen=True, kw_only=True):
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
     """The change in words, and the day's entries judged again. Lists: the newest, `MOST_ROWS` at most.
 
-    `raised`: it makes a limit looser, so to make it asks for a fresh one-time code. `refusal`: why it cannot
-    be made at all, "" when it can.
+    `raised`: something is looser, or sized otherwise: to make it asks for a fresh one-time code. `refusal`:
+    why it cannot be made at all, "" when it can.
     """
 
     version: int
@@ -131,7 +131,7 @@ async def preview(services: NamedDependency[Services], data: JSONBody[WantedChan
         raise Problem("refused", str(err), errors=[Flaw("changes", str(err))]) from err
     judged = [verdict for _, verdict in services.day.judged.newest()]
     found = await to_thread.run_sync(what_if.preview, judged, present, wanted)
-    raised = bool(_looser(present, wanted))
+    raised = bool(risk_changes.looser(wanted, present))
     rows = [*found.refused, *found.smaller, *found.let_through]
     rows.sort(key=lambda each: -each.verdict.event_at)
     return Previewed(
@@ -150,10 +150,6 @@ async def preview(services: NamedDependency[Services], data: JSONBody[WantedChan
         otherwise=found.otherwise,
         differences=[_difference(each) for each in rows[:MOST_ROWS]],
     )
-
-
-def _looser(present: e.RiskProfile, wanted: e.RiskProfile) -> str:
-    return profiles.past_configuration(wanted, present)
 
 
 def _refusal(services: Services, present: e.RiskProfile, wanted: e.RiskProfile) -> str:

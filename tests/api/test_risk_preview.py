@@ -70,6 +70,17 @@ def test_what_the_configuration_does_not_allow_is_said_before_it_is_tried(
     assert looser["refusal"].startswith("looser than the configuration: daily_loss")
 
 
+@pytest.mark.parametrize(
+    ("word", "raised"),
+    [("open_positions=3", False), ("blocked=INFY", False), ("sizing.notional_rupees=50000", True)],
+)
+def test_a_fresh_code_is_announced_for_just_what_asks_for_one(
+    begun: TestClient[Litestar], word: str, raised: bool
+) -> None:
+    """Another sizing counts as looser: nobody can say that it opens less. The change itself judges so."""
+    assert begun.post(PATH, json={"changes": [word]}).json()["raised"] is raised
+
+
 @pytest.mark.parametrize("word", ["open_position=3", "daily_loss=much", "what", "order_quantity=1.5"])
 def test_words_that_are_no_change_are_refused_in_one_line(begun: TestClient[Litestar], word: str) -> None:
     told = begun.post(PATH, json={"changes": [word]})

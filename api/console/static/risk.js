@@ -51,7 +51,7 @@ function build() {
 function field(name, value, label) {
   const input = el("input");
   Object.assign(input, { name, id: `limit-${name}`, defaultValue: value, value, autocomplete: "off", spellcheck: false });
-  input.readOnly = !("owns" in by("editor").dataset);
+  input.readOnly = !("operates" in by("editor").dataset);
   input.setAttribute("aria-label", label);
   return input;
 }
