@@ -17,8 +17,7 @@ async function load(more) {
     following = told.next;
     rows(by("runs"), shown.map(row), t("runs.none"), 8);
   } catch (err) {
-    if (!shown.length) rows(by("runs"), [], t("runs.none"), 8);
-    put(by("said"), err.message);
+    put(by("said"), err.message); // whether there are runs is not known then
   }
   by("older").hidden = !following;
 }
