@@ -39,6 +39,8 @@ LATEST = "latest"
 Weekday = typing.Literal["monday", "tuesday", "wednesday", "thursday", "friday"]
 PackReplay = typing.Literal["all", "decisions", "none"]
 DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
+#: In an address: before its host, or among its parameters.
+_PASSWORD = re.compile(r"(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)|([?&]password=)[^&\s\"']+")
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
 
@@ -371,6 +373,11 @@ class StorageSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     clickhouse_url: str = "http://127.0.0.1:18123"
     clickhouse_database: str = "kitepilot"
 
+    def __repr__(self) -> str:
+        """Addresses may hold passwords."""
+        fields = msgspec.structs.asdict(self).items()
+        return without_passwords(f"StorageSection({', '.join(f'{name}={each!r}' for name, each in fields)})")
+
 
 class AuditSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the key lies that seals the audit (`env:NAME`, `file:///path`, `keyring:service/name`).
@@ -560,8 +567,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def canonical(config: Config) -> bytes:
-    """JSON with sorted keys and every default filled in."""
-    return msgspec.json.encode(msgspec.to_builtins(config), order="sorted")
+    """JSON with sorted keys and every default filled in, without passwords."""
+    whole = msgspec.json.encode(msgspec.to_builtins(config), order="sorted")
+    return without_passwords(whole.decode()).encode()
+
+
+def without_passwords(text: str) -> str:
+    """`text` with the passwords of the addresses in it as `***`."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def config_hash(config: Config) -> str:
@@ -613,8 +626,13 @@ def override(config: Config, **changes: object) -> Config:
 
 
 def dump(config: Config) -> str:
-    """YAML text that `load` reads back to an equal Config."""
+    """YAML text that `load` reads back to an equal Config, passwords too: for the run's own folder."""
     return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False)
+
+
+def shown(config: Config) -> str:
+    """The same for a person, a report, the book of record: without passwords."""
+    return without_passwords(dump(config))
 
 
 def _explain(message: str) -> str:

@@ -17,6 +17,7 @@ from api.resources.examples import AT, RUN
 from api.resources.route import read
 from api.services import Services
 from api.times import Instant, instant
+from kitepilot.config import without_passwords
 
 _RUNS: LiteralString = """
     SELECT run_id, mode, session_date, feed, config_hash, code_version, started_at, ended_at, result,
@@ -197,7 +198,7 @@ async def run(services: NamedDependency[Services], run_id: FromPath[str]) -> Run
     if not found:
         raise Problem("not_found", "No such run in the book of record.")
     config = await services.record.rows(_CONFIG, {"run": run_id})
-    return RunDetail(_run(found[0]), config[0]["config"])
+    return RunDetail(_run(found[0]), without_passwords(config[0]["config"]))
 
 
 @read(

@@ -56,7 +56,9 @@ def create_run(config: Config, home: Path) -> Run:
         number = 1 + max((int(p.name[-4:]) for p in folder.glob(f"{config.mode}-{day}-*")), default=0)
         run = Run(f"{config.mode}-{day}-{number:04d}", folder / f"{config.mode}-{day}-{number:04d}", config)
         run.folder.mkdir()
-        (run.folder / "config.yaml").write_text(configuration.dump(config))
+        written = run.folder / "config.yaml"
+        written.touch(mode=0o600)  # an address in it may hold a password
+        written.write_text(configuration.dump(config))
         write_code(run.folder)
         _record_configuration(run)
     except OSError as err:
@@ -135,7 +137,7 @@ def record_run(run: Run) -> None:
         "seed": run.config.market.seed,
         "feed": run.config.market.feed,
         "config_hash": run.config_hash,
-        "config": configuration.dump(run.config),
+        "config": configuration.shown(run.config),
         "code_version": __version__,
     }
     names = ", ".join(row)
