@@ -35,21 +35,25 @@ class SignInKey:
 
     def __init__(self, url: str) -> None:
         """Raises `SecretError`: no key, or not of the right form."""
-        self._fernet = sealed_file.ensure_key(url)
+        self._ring = sealed_file.ensure_key(url)
         self._url = url
 
     def __repr__(self) -> str:
         return "SignInKey(...)"
 
     def seal(self, plain: str) -> bytes:
-        return self._fernet.encrypt(plain.encode())
+        return self._ring.encrypt(plain.encode())
 
     def unseal(self, sealed: bytes) -> str:
-        """Raises `SecretError`: damaged, or sealed with another key."""
+        """Raises `SecretError`: damaged, or sealed with another key than the one that lies there now."""
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._ring.decrypt(sealed).decode()
+        except InvalidToken:
+            self._ring = sealed_file.kept_key(self._url)  # changed since it was read, perhaps
+        try:
+            return self._ring.decrypt(sealed).decode()
         except InvalidToken as err:
             raise SecretError(
                 f"a one-time secret was sealed with another key than {self._url}: "

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from infra.postgres.tables import api_tokens, recovery_codes, user_sessions, users
 
+SEALING = 0x6B706B6579  # the number of PostgreSQL's lock for it
+
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `users`. `totp_secret` is sealed; its text form shows no secret."""
@@ -30,6 +32,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NAMES = [users.c[name] for name in User.__struct_fields__]
+
+
+def in_turn(db: sa.Connection) -> None:
+    """Until this transaction ends nobody else seals: take the turn first, then read the key."""
+    db.execute(sa.select(sa.func.pg_advisory_xact_lock(SEALING)))
 
 
 def by_email(db: sa.Connection, email: str) -> User | None:

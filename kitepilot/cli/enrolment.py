@@ -56,6 +56,7 @@ def enrolled(
     db: sa.Connection, config: Config, home: Path, email: str, role: str, password: str
 ) -> Enrolment:
     """A new person. Raises `ConfigError` for a weak password, `SecretError` without a key."""
+    accounts.in_turn(db)
     user, made = _made(config, home, email, role, password, secrets.token_hex(8))
     accounts.add(db, user, map(recovery_hash, made.codes))
     return made
@@ -63,6 +64,7 @@ def enrolled(
 
 def renewed(db: sa.Connection, config: Config, home: Path, user: User, password: str) -> Enrolment:
     """The same person, with everything new. Raises as `enrolled`."""
+    accounts.in_turn(db)
     fresh, made = _made(config, home, user.email, user.role, password, user.user_id)
     hashes = map(recovery_hash, made.codes)
     accounts.reset(db, user.user_id, fresh.password_hash, fresh.totp_secret, hashes)

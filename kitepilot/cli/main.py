@@ -32,6 +32,7 @@ from kitepilot.cli import (
     retrain,
     risk,
     sandbox,
+    secret_keys,
     slippage,
     strategies,
     sweep,
@@ -304,6 +305,7 @@ app.add_typer(risk.app, name="risk")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(slippage.app, name="slippage")
 app.add_typer(users.app, name="users")
+app.add_typer(secret_keys.app, name="secrets")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
@@ -343,10 +345,10 @@ sweep.add_to(app)
 
 @app.command("config")
 def showchosen_config(config: ConfigOption = None) -> None:
-    """Print the whole configuration with every default filled in, and its hash."""
+    """Print the whole configuration with every default filled in, and its hash; passwords as `***`."""
     with clear_errors():
         chosen = chosen_config(config)
-    print(configuration.dump(chosen), end="")
+    print(configuration.shown(chosen), end="")
     print(f"# hash: {configuration.config_hash(chosen)}")
 
 

@@ -20,11 +20,11 @@ from kitepilot.run import Run
 
 
 @contextlib.contextmanager
-def opened(home: Path, config: Config, what: str = "the risk profile's history") -> Iterator[sa.Connection]:
-    """One transaction with the book of record; the embedded server is started for it where none runs.
+def served(home: Path, config: Config, what: str) -> Iterator[sa.Engine]:
+    """The book of record; the embedded server is started for it where none runs.
 
     Raises:
-        ConfigError: it does not answer, or cannot be started; says why.
+        ConfigError: it does not answer, or cannot be started; says why, and that `what` is in it.
     """
     from infra.postgres.embedded import PostgresError, Server, database_url, migrate
 
@@ -35,11 +35,17 @@ def opened(home: Path, config: Config, what: str = "the risk profile's history")
                 migrate(url)
             else:
                 url = stack.enter_context(Server(home)).url
-            engine = sa.create_engine(url, poolclass=sa.NullPool)
-            yield stack.enter_context(engine.begin())
+            yield sa.create_engine(url, poolclass=sa.NullPool)
     except (PostgresError, SQLAlchemyError) as err:
         why = str(err).splitlines()[0]
         raise ConfigError(f"{what} is in PostgreSQL, which does not answer: {why}") from err
+
+
+@contextlib.contextmanager
+def opened(home: Path, config: Config, what: str = "the risk profile's history") -> Iterator[sa.Connection]:
+    """One transaction with the book of record. Raises `ConfigError` as `served`."""
+    with served(home, config, what) as engine, engine.begin() as connection:
+        yield connection
 
 
 def applied(run: Run, parameters: DecisionParameters, at: int) -> DecisionParameters:
