@@ -202,9 +202,10 @@ def _history(config: Config) -> list[ProfileVersion]:
 def _used(config: Config) -> dict[str, Any]:
     import httpx
 
+    from kitepilot.cli import own_api
+
     try:
-        url = f"http://{config.api.host}:{config.api.port}/status"
-        return dict(httpx.get(url, timeout=2.0, trust_env=False).raise_for_status().json())
+        return own_api.status(home(), config)
     except (httpx.HTTPError, ValueError):
         return {}
 
