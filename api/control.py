@@ -1,6 +1,7 @@
 """The owner's commands over HTTP -> `session`; and a flatten the log does not take -> the watchdog.
 
-Whoever holds the token that lies in the home (mode 0600, drawn at the first start) may stop trading. A
+Whoever holds the token that lies in the home (mode 0600, drawn at the first start) may stop trading, and not
+start it: the token is also given to what reads metrics, and a step-up would ask nothing of a program. A
 command counts once, by the id its sender gave it: asking again after a lost reply changes nothing.
 """
 
@@ -23,7 +24,7 @@ from kitepilot.run import Run
 from kitepilot.topics import SESSION
 
 TOKEN_FILE = "api.token"  # noqa: S105 the name of the file
-COMMANDS = ("flatten", "halt", "reduce", "resume")
+COMMANDS = ("flatten", "halt", "reduce")
 MAX_BYTES = 4_096
 MAX_ID = 64
 REMEMBERED = 1_024  # command ids
@@ -67,6 +68,10 @@ class ControlDesk:
 
     def take(self, name: str, body: bytes) -> tuple[int, dict[str, str]]:
         """HTTP status and what became of it: said | watchdog | repeated | refused and why."""
+        if name == "resume":
+            return 403, _refused(
+                "the token stops trading and starts none: `kitepilot resume`, or the console"
+            )
         if name not in COMMANDS:
             return 404, _refused(f"no command {name!r}: {', '.join(COMMANDS)}")
         if len(body) > MAX_BYTES:

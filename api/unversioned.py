@@ -75,7 +75,7 @@ async def postback(
     operation_id="control",
     status_code=200,
     request_max_body_size=MAX_COMMAND_BYTES,
-    summary="Flatten, halt, reduce or resume; by the holder of the home's token",
+    summary="Flatten, halt or reduce; by the holder of the home's token",
 )
 async def control(
     name: FromPath[str], request: Request[Any, Any, State], services: NamedDependency[Services]

@@ -9,7 +9,7 @@ import pytest
 from litestar.testing import TestClient
 from served import AT, SECRET, TOKEN
 
-from api.control import ControlDesk, token_of
+from api.control import Asked, ControlDesk, token_of
 from api.postbacks import MAX_BYTES, REMEMBERED, PostbackDesk
 from broker_adapter.letters import Letters
 from infra.fence import Fence, Raised, asked
@@ -228,7 +228,7 @@ def commands(log: EventLog) -> list[tuple[str, str]]:
     return [(each.command, each.command_id) for each in found if isinstance(each, e.Commanded)]
 
 
-@pytest.mark.parametrize("name", ["flatten", "halt", "reduce", "resume"])
+@pytest.mark.parametrize("name", ["flatten", "halt", "reduce"])
 def test_a_command_of_the_owner_is_said_once_however_often_it_is_asked(
     client: TestClient, log: EventLog, name: str
 ) -> None:
@@ -282,12 +282,20 @@ def test_a_flatten_that_the_log_does_not_take_is_the_watchdogs_and_a_halt_is_ref
     assert asked(run.folder) is not None
 
 
-def test_nobody_resumes_over_http_while_the_watchdogs_fence_stands(
-    client: TestClient, log: EventLog, run: Run
-) -> None:
+def test_nobody_resumes_over_http_while_the_watchdogs_fence_stands(log: EventLog, run: Run) -> None:
     Fence(run.folder).up(Raised(at=AT, reason="silence", by="watchdog"))
-    assert control(client, "resume", {"command_id": "a"}) == (409, "refused")
+    desk = ControlDesk(run, log, TOKEN)
+    assert desk.obey("resume", Asked("a"), "owner@example.test")[0] == 409
     assert commands(log) == []
+
+
+def test_the_homes_token_stops_trading_and_starts_none(client: TestClient, log: EventLog) -> None:
+    """It has no second factor, and lies wherever something reads the metrics."""
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    assert control(client, "resume", {"command_id": "a"}) == (403, "refused")
+    assert client.post("/api/v1/resume", json={}, headers=headers).status_code == 403
+    assert commands(log) == []
+    assert control(client, "halt", {"command_id": "a"}) == (200, "said")
 
 
 def test_the_homes_token_is_drawn_once_and_nobody_else_may_read_it(tmp_path: Path) -> None:
