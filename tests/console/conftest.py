@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from running_console import Console, Person, Watched, chromium, running
+from running_console import WITHIN_S, Console, Person, Watched, chromium, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -44,8 +44,7 @@ def owner(console: Console) -> Person:
 @pytest.fixture(scope="session")
 def owners_cookies(console: Console, owner: Person) -> list[dict[str, Any]]:
     """Of a session of the owner's, for a browser."""
-    with closing(console.sign_in(owner)) as client:
-        return [{"name": name, "value": value, "url": console.url} for name, value in client.cookies.items()]
+    return console.cookies(owner)
 
 
 Opened = Callable[..., "Page"]
@@ -69,6 +68,7 @@ def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, An
                 locale=more.get("language", "en-IN"),
             )
             context.add_cookies(more.get("cookies", owners_cookies))
+            context.set_default_timeout(WITHIN_S * 1e3)
             stack.callback(context.close)
             page = context.new_page()
             watched.watch(page, console.url)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Opened = Callable[..., "Page"]
 LIVE = "document.documentElement.dataset.link === 'live'"
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
 
 
 @pytest.fixture(scope="module")

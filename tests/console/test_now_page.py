@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from running_console import Console, Person, as_text, wait_for
+from running_console import CALM_SPEED, Console, Person, as_text, barriers, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -16,23 +16,12 @@ Opened = Callable[..., "Page"]
 LIVE = "document.documentElement.dataset.link === 'live'"
 STALE = "document.documentElement.dataset.link === 'stale'"
 OLD = "'<button data-acts id=old>x</button>'"
-pytestmark = pytest.mark.timeout(900)  # the day is started within the first of them
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
 PAINTED = """
 window.lcp = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((each) => { window.lcp = each.startTime; }))
   .observe({type: "largest-contentful-paint", buffered: true});
 """
-AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-
-
-def axe(page: Page) -> list[dict[str, Any]]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": AA}})
-    return [
-        {"rule": each["id"], "at": [node["target"] for node in each["nodes"]][:3], "help": each["help"]}
-        for each in found.response["violations"]
-    ]
 
 
 def test_what_is_held_stands_on_the_page_with_its_stop(console: Console, opened: Opened) -> None:
@@ -61,7 +50,7 @@ def test_a_page_has_no_barrier_that_axe_knows(
         wait_for(page, LIVE)
         wait_for(page, "document.querySelectorAll('#positions th').length >= 1")
     page.screenshot(path=screenshots / f"{path.strip('/') or 'now'}-{scheme}.png", full_page=True)
-    assert not (found := axe(page)), as_text(found)
+    assert not (found := barriers(page)), as_text(found)
 
 
 def test_the_dialogs_have_no_barrier_either(opened: Opened, screenshots: Path) -> None:
@@ -70,7 +59,7 @@ def test_the_dialogs_have_no_barrier_either(opened: Opened, screenshots: Path) -
     page.keyboard.press("Shift+F")
     page.locator("#stop-hold").wait_for()
     page.screenshot(path=screenshots / "flatten-dialog.png")
-    assert not (found := axe(page)), as_text(found)
+    assert not (found := barriers(page)), as_text(found)
 
 
 @pytest.mark.parametrize("language", ["en-IN", "hi-IN"])
@@ -132,7 +121,7 @@ def test_a_halt_by_keyboard_alone_is_seen_in_every_tab(console: Console, opened:
 
 def test_the_owner_resumes_with_a_fresh_code(console: Console, opened: Opened, owner: Person) -> None:
     assert console.snapshot()["state"]["state"] == "halted"
-    page = opened("/")
+    page = opened("/", cookies=console.cookies(owner))  # a session of its own: a fresh code makes it another
     wait_for(page, "document.getElementById('resume')?.hidden === false")
     page.locator("#resume").click()
     page.locator("#step-up-code").fill("000000")
@@ -160,6 +149,7 @@ def test_a_flatten_by_holding_is_followed_until_the_book_is_proven_flat(
     page.keyboard.up("Enter")
     page.screenshot(path=screenshots / "flatten-begun.png")
     wait_for(page, "document.getElementById('stop-end').textContent.includes('Proven flat')")
+    console.paper.set_speed(CALM_SPEED)
     page.screenshot(path=screenshots / "flatten-proven.png")
     told = console.snapshot()
     assert (told["pnl"]["open_positions"], told["pnl"]["working_orders"]) == (0, 0)
