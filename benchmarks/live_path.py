@@ -34,16 +34,18 @@ def main() -> None:
     asked = _arguments()
     seconds = 8.0 if asked.quick else asked.seconds
     climb = () if asked.no_climb or asked.quick else LIGHT_CLIMB if asked.light else CLIMB
-    if asked.light:
-        from live_light import measure
-    else:
-        from live_stack import measure
     cores = psutil.cpu_count()
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {cores} cores, load {_load()}")
     with tempfile.TemporaryDirectory(prefix="kitepilot-bench-") as home:
         if asked.archive_apart:
-            found = measure(Path(home), asked.rates, seconds, (), apart=True)
+            import archive_apart
+
+            found = archive_apart.measure(Path(home), asked.rates[-1], seconds)
         else:
+            if asked.light:
+                from live_light import measure
+            else:
+                from live_stack import measure
             found = measure(Path(home), asked.rates, seconds, climb)
     steps = found["steps"]
     assert isinstance(steps, list)

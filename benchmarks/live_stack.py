@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import statistics
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -43,10 +43,6 @@ WARM_S = 330  # of session time after the open: the longest look-back and the mo
 SETTLE_S = 5.0
 PACE_S = 5.0
 MAX_BEHIND_S = 3.0  # the archive flushes every two seconds; falling behind by more than this is a queue
-ARCHIVE = "archive"
-TURNS = 3
-CATCH_UP_S = 120.0
-CAUGHT_UP_MESSAGES = 2_000  # some seconds' worth: it flushes every two
 FOLLOWED = (SESSION.name, DECISIONS.name, INTENTS.name, ORDERS.name)
 
 
@@ -83,7 +79,7 @@ def stack_config() -> Config:
                 "open_positions": 60,
                 "daily_loss_rupees": 10_000_000,
                 "drawdown_rupees": 10_000_000,
-                "loss_streak": 1_000_000,  # its pause of 300 session seconds silenced every other step
+                "loss_streak": 1_000_000,  # else its pause of 300 session seconds may cover a whole step
                 "trades_per_day": 1_000_000,
                 "trades_per_instrument": 100_000,
                 "trade_notional_rupees": 10_000,
@@ -259,52 +255,17 @@ def step(stack: Stack, rate: int, seconds: float, density: float) -> dict[str, o
     }
 
 
-def archive_apart(stack: Stack, rate: int, seconds: float, density: float) -> list[dict[str, object]]:
-    """The same rate in turns: the archive at work, then frozen. Between them it catches up."""
-    rows = []
-    for turn in range(2 * TURNS):
-        frozen = bool(turn % 2)
-        if frozen:
-            stack.pause(ARCHIVE)
-        row = step(stack, rate, seconds, density) | {"archive": "frozen" if frozen else "at work"}
-        if frozen:
-            stack.resume(ARCHIVE)
-            caught_up(stack, rate, density)
-        rows.append(row)
-        print(f"\narchive {row['archive']}", end="")
-        figures.show(row)
-    return rows
+def measure(home: Path, rates: list[int], seconds: float, climb: tuple[int, ...]) -> dict[str, object]:
+    """Bring a system up in `home`, run every rate, then climb until one is not sustained; stop it all."""
+    with warm(home) as (stack, density):
+        rows = _steps(stack, [(rate, seconds) for rate in rates], climb, density)
+    kept = [int(str(row["ticks_per_s"])) for row in rows if row["sustained"]]
+    return {"steps": rows, "highest_sustained_per_s": max(kept, default=0)}
 
 
-def caught_up(stack: Stack, rate: int, density: float) -> None:
-    """Go on at the rate until the archive is no further behind than it always is."""
-    deadline = time.monotonic() + CATCH_UP_S
-    while stack.point().behind[TICKS.name] > CAUGHT_UP_MESSAGES:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the archive does not catch up at {rate:,} ticks/s within {CATCH_UP_S:.0f} s")
-        density = paced(stack, rate, density, 2.0)
-
-
-def apart_ratios(rows: list[dict[str, object]]) -> dict[str, float]:
-    """Median p95 with the archive at work over that with it frozen, by leg."""
-    found = {}
-    for leg in figures.AIMS_P95_MS:
-        p95 = {
-            state: [row[leg]["p95"] for row in rows if row["archive"] == state and row[leg]]  # type: ignore[index,call-overload]
-            for state in ("at work", "frozen")
-        }
-        if all(p95.values()):
-            found[leg] = round(statistics.median(p95["at work"]) / statistics.median(p95["frozen"]), 3)
-    return found
-
-
-def measure(
-    home: Path, rates: list[int], seconds: float, climb: tuple[int, ...], *, apart: bool = False
-) -> dict[str, object]:
-    """Bring a system up in `home`, run every rate, then climb until one is not sustained; stop it all.
-
-    `apart`: the last rate only, in turns with and without the archive.
-    """
+@contextmanager
+def warm(home: Path) -> Iterator[tuple[Stack, float]]:
+    """A whole system in `home`, its first minutes played, and its ticks per session second; stopped after."""
     config = stack_config()
     opening.ensure_api_secret()
     seed(home, 2, config.market.seed, lambda what, _: print(f"  {what}", file=sys.stderr), config=Config())
@@ -316,18 +277,10 @@ def measure(
         opening.announce(run, log, opening.plan(run, opening.auction_stocks(exchange)))
         opening.start_trading(run, supervisor)
         stack = Stack(run, supervisor, log, exchange)
-        density = _warmed(stack, run, exchange)
-        if apart:
-            rows = archive_apart(stack, rates[-1], seconds, density)
-        else:
-            rows = _steps(stack, [(rate, seconds) for rate in rates], climb, density)
+        yield stack, _warmed(stack, run, exchange)
         stack.close()
     finally:
         supervisor.shutdown()
-    if apart:
-        return {"steps": rows, "p95_at_work_over_frozen": apart_ratios(rows)}
-    kept = [int(str(row["ticks_per_s"])) for row in rows if row["sustained"]]
-    return {"steps": rows, "highest_sustained_per_s": max(kept, default=0)}
 
 
 def _warmed(stack: Stack, run: Run, exchange: Exchange) -> float:
