@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
+.PHONY: api-contract clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +72,10 @@ format: bootstrap ## Format the tree and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: bootstrap ## All benchmarks, full length (some minutes)
-	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+
+api-contract: bootstrap ## Ask every operation of the API whatever its OpenAPI allows, and what it does not (minutes; EXAMPLES=100)
+	@KITEPILOT_CONTRACT_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q --timeout=3600 tests/api/test_the_schema_is_kept.py
 
 bench-dashboards: bootstrap .venv-superset/.made ## Time every chart's query in a browser's words: each within a second
 	@KITEPILOT_QUERY_WITHIN_S=1 $(BIN)/python -m pytest -q -s tests/superset/test_served_dashboards.py -k "shows_the_day or with_rows"
@@ -98,7 +101,7 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	@touch $@
 
 bench-quick: bootstrap ## The same benchmarks, short form
-	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
 
 simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \

@@ -1,6 +1,7 @@
 """The owner's commands over HTTP -> `session`; and a flatten the log does not take -> the watchdog.
 
-Whoever holds the token that lies in the home (mode 0600, drawn at the first start) may stop trading. A
+Whoever holds the token that lies in the home (mode 0600, drawn at the first start) may stop trading, and not
+start it: the token is also given to what reads metrics, and a step-up would ask nothing of a program. A
 command counts once, by the id its sender gave it: asking again after a lost reply changes nothing.
 """
 
@@ -17,13 +18,13 @@ from pathlib import Path
 import msgspec
 
 from infra.fence import Fence, Wish, ask
-from kitepilot.events import Commanded, encode
+from kitepilot.events import Commanded, ProfileActivated, RiskProfile, encode
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 from kitepilot.topics import SESSION
 
 TOKEN_FILE = "api.token"  # noqa: S105 the name of the file
-COMMANDS = ("flatten", "halt", "reduce", "resume")
+COMMANDS = ("flatten", "halt", "reduce")
 MAX_BYTES = 4_096
 MAX_ID = 64
 REMEMBERED = 1_024  # command ids
@@ -67,6 +68,10 @@ class ControlDesk:
 
     def take(self, name: str, body: bytes) -> tuple[int, dict[str, str]]:
         """HTTP status and what became of it: said | watchdog | repeated | refused and why."""
+        if name == "resume":
+            return 403, _refused(
+                "the token stops trading and starts none: `kitepilot resume`, or the console"
+            )
         if name not in COMMANDS:
             return 404, _refused(f"no command {name!r}: {', '.join(COMMANDS)}")
         if len(body) > MAX_BYTES:
@@ -92,22 +97,45 @@ class ControlDesk:
                 self._seen.popitem(last=False)
         return code, told
 
-    def _obey(self, name: str, wanted: Asked) -> tuple[int, dict[str, str]]:
+    def obey(self, name: str, wanted: Asked, by: str, argument: str = "") -> tuple[int, dict[str, str]]:
+        """As `take`, for one who may; what is said twice under one id the decisions hear once."""
+        with self._turn:
+            return self._obey(name, wanted, by, argument)
+
+    def activate(self, profile: RiskProfile, command_id: str, by: str, reason: str) -> None:
+        """Say that a version of the risk profile is in force. Raises `LogError`, `OSError`."""
+        with self._turn:
+            now = time.time_ns()
+            said = ProfileActivated(
+                source=self._source,
+                seq=self._seq,
+                event_at=now,
+                command_id=command_id,
+                profile=profile,
+                by=by,
+                reason=reason,
+            )
+            self._log.append(SESSION.name, [encode(said, emitted_at=now)])
+            self._seq += 1
+
+    def _obey(
+        self, name: str, wanted: Asked, by: str = "api", argument: str = ""
+    ) -> tuple[int, dict[str, str]]:
         if name == "resume" and Fence(self._run.folder).stands():
             return 409, _refused(
                 "the watchdog's fence stands: `kitepilot resume` lowers it over a flat account"
             )
         if name == "flatten" and wanted.now:
-            return self._ask_watchdog(wanted)
+            return self._ask_watchdog(wanted, by)
         try:
-            self._say(name, wanted)
+            self._say(name, wanted, by, argument)
         except (LogError, OSError) as err:
             if name == "flatten":
-                return self._ask_watchdog(wanted)
+                return self._ask_watchdog(wanted, by)
             return 503, _refused(f"the log does not take it: {err}")
         return 200, {"status": "said"}
 
-    def _say(self, name: str, wanted: Asked) -> None:
+    def _say(self, name: str, wanted: Asked, by: str, argument: str) -> None:
         now = time.time_ns()
         said = Commanded(
             source=self._source,
@@ -115,13 +143,14 @@ class ControlDesk:
             event_at=now,
             command_id=wanted.command_id,
             command=name,
-            by=f"api: {wanted.reason}" if wanted.reason else "api",
+            argument=argument,
+            by=f"{by}: {wanted.reason}" if wanted.reason else by,
         )
         self._log.append(SESSION.name, [encode(said, emitted_at=now)])
         self._seq += 1
 
-    def _ask_watchdog(self, wanted: Asked) -> tuple[int, dict[str, str]]:
-        wish = Wish(command_id=wanted.command_id, by="api", reason=wanted.reason, at=time.time_ns())
+    def _ask_watchdog(self, wanted: Asked, by: str) -> tuple[int, dict[str, str]]:
+        wish = Wish(command_id=wanted.command_id, by=by, reason=wanted.reason, at=time.time_ns())
         try:
             ask(self._run.folder, wish)
         except OSError as err:

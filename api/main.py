@@ -5,9 +5,8 @@ from __future__ import annotations
 import uvicorn
 
 from api.app import create_app
-from api.control import ControlDesk, token_of
-from api.postbacks import PostbackDesk
-from api.view import View
+from api.control import token_of
+from api.services import made
 from infra import key_urls
 from infra.eventlog import open_log
 from kitepilot.run import Run
@@ -40,24 +39,24 @@ class _Server(uvicorn.Server):
 def main(run: Run) -> int:
     """Serve until SIGTERM; exit code 1 when the address cannot be bound."""
     log = open_log(run)
-    view = View(run, log)
-    view.start()
+    services = made(run, log, api_secret=api_secret(run), token=token_of(run.home))
+    services.view.start()
     settings = uvicorn.Config(
-        create_app(
-            view,
-            PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at),
-            ControlDesk(run, log, token_of(run.home)),
-        ),
+        create_app(services),
         host=run.config.api.host,
         port=run.config.api.port,
         log_level="warning",
         access_log=False,
+        server_header=False,
+        ssl_certfile=run.config.api.tls_certificate or None,
+        ssl_keyfile=run.config.api.tls_key or None,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     server = _Server(settings, run)
     try:
         server.run()
     finally:
-        view.stop()
+        services.view.stop()
+        services.close()
         log.close()
     return 0 if server.started else 1

@@ -11,6 +11,16 @@ from api.view import View
 from kitepilot import events as e
 from kitepilot.events import TradingState
 
+#: name, text, attribute of the account, what it is divided by
+ACCOUNT = (
+    ("realised_rupees", "Realised P&L before charges", "realised_paise", 100),
+    ("unrealised_rupees", "Unrealised P&L", "unrealised_paise", 100),
+    ("charges_rupees", "Charges so far", "charges_paise", 100),
+    ("gross_exposure_rupees", "Sum of absolute positions", "gross_exposure_paise", 100),
+    ("open_positions", "Instruments held", "open_positions", 1),
+    ("working_orders", "Orders without a final state", "working_orders", 1),
+)
+
 
 class SnapshotCollector(Collector):
     """Turns one `View` into metric families at each scrape."""
@@ -44,15 +54,11 @@ class SnapshotCollector(Collector):
         for each in TradingState:
             state.add_metric([each.value], float(each is self.view.snapshot.state))
         yield state
-        account = self.view.snapshot.account
-        if account is None:
-            return
-        yield _gauge("realised_rupees", "Realised P&L before charges", account.realised_paise / 100)
-        yield _gauge("unrealised_rupees", "Unrealised P&L", account.unrealised_paise / 100)
-        yield _gauge("charges_rupees", "Charges so far", account.charges_paise / 100)
-        yield _gauge("gross_exposure_rupees", "Sum of absolute positions", account.gross_exposure_paise / 100)
-        yield _gauge("open_positions", "Instruments held", account.open_positions)
-        yield _gauge("working_orders", "Orders without a final state", account.working_orders)
+        for name, text, attribute, unit in ACCOUNT:
+            family = GaugeMetricFamily(f"kitepilot_{name}", text)
+            if (account := self.view.snapshot.account) is not None:
+                family.add_metric([], getattr(account, attribute) / unit)
+            yield family
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -14,7 +14,7 @@ import httpx
 
 from infra.fence import Fence
 from kitepilot import config as configuration
-from kitepilot.cli import after_close, live, opening, retrained
+from kitepilot.cli import after_close, live, opening, own_api, retrained
 from kitepilot.cli import processes as table
 from kitepilot.cli.feed import feed_state
 from kitepilot.cli.preflight import findings
@@ -193,8 +193,7 @@ def _account(folder: Path | None) -> dict[str, Any]:
         return {}
     config = configuration.load(folder / "config.yaml")
     try:
-        reply = httpx.get(f"http://{config.api.host}:{config.api.port}/status", timeout=2.0)
-        return dict(reply.json())
+        return own_api.status(folder.parent.parent, config)
     except (httpx.HTTPError, ValueError):
         return {"api": "does not answer yet"}
 

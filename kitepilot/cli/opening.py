@@ -56,7 +56,9 @@ def create_run(config: Config, home: Path) -> Run:
         number = 1 + max((int(p.name[-4:]) for p in folder.glob(f"{config.mode}-{day}-*")), default=0)
         run = Run(f"{config.mode}-{day}-{number:04d}", folder / f"{config.mode}-{day}-{number:04d}", config)
         run.folder.mkdir()
-        (run.folder / "config.yaml").write_text(configuration.dump(config))
+        written = run.folder / "config.yaml"
+        written.touch(mode=0o600)  # an address in it may hold a password
+        written.write_text(configuration.dump(config))
         write_code(run.folder)
         _record_configuration(run)
     except OSError as err:
@@ -135,7 +137,7 @@ def record_run(run: Run) -> None:
         "seed": run.config.market.seed,
         "feed": run.config.market.feed,
         "config_hash": run.config_hash,
-        "config": configuration.dump(run.config),
+        "config": configuration.shown(run.config),
         "code_version": __version__,
     }
     names = ", ".join(row)
@@ -221,16 +223,11 @@ def plan(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
     Raises:
         ConfigError: see `risk_book.applied`.
     """
-    opens_at = time.time_ns() if run.config.mode == "live" else announced_at(run.config.session.date)
+    opens_at = time.time_ns() if run.config.mode == "live" else calendar.announced_at(run.config.session.date)
     instrument_facts.keep(run, instrument_facts.gather(run))
     parameters = risk_book.applied(run, decision_parameters(run, auction), opens_at)
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
     return parameters
-
-
-def announced_at(session_date: str) -> int:
-    """Session time (ns UTC) of `RunStarted`; on paper also the time at which profiles are looked up."""
-    return calendar.ist_ns(date.fromisoformat(session_date), "08:45")
 
 
 def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
@@ -286,7 +283,7 @@ def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:
     started = e.RunStarted(
         source=SOURCE,
         seq=0,
-        event_at=announced_at(parameters.session_date),
+        event_at=calendar.announced_at(parameters.session_date),
         run_id=run.run_id,
         mode=run.config.mode,
         config_hash=run.config_hash,

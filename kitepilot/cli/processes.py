@@ -37,6 +37,7 @@ SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange
 API = Process("api", "api.main:main", "health, status, metrics", yields=5)
 ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=10)
 AUDIT = Process("audit", "flows.audit:main", "what was said and done, as a chain", 30, yields=5)
+ALERTS = Process("alerts", "flows.alerts:main", "tells people what they must know", yields=5)
 GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
 DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
 MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
@@ -45,7 +46,7 @@ WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens wh
 
 #: Trading processes, in start order: consumers before producers, so nothing waits unread. The watchdog begins
 #: last and ends first: it must not take a beginning or an end for silence.
-TRADING = (API, ARCHIVE, AUDIT, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
+TRADING = (API, ARCHIVE, AUDIT, ALERTS, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
 
 
@@ -81,8 +82,11 @@ def main_of(process: Process) -> Callable[[Run], int]:
 
 def run_process(name: str, run: Run) -> int:
     """Body of one supervised process."""
+    from infra.telemetry.process_log import install
+
     process = by_name(name)
     settle_in(process)
+    install(run, name)
     return main_of(process)(run)
 
 

@@ -16,6 +16,6 @@ def test_only_what_no_order_waits_for_gives_way_to_the_path_of_an_order(process:
     command = [sys.executable, "-c", f"{SETTLE}print(os.nice(0), os.sched_getscheduler(0))", process.name]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     niceness, policy = map(int, shown.stdout.split())
-    gives_way = process in (table.ARCHIVE, table.AUDIT, table.CLICKHOUSE, table.API)
+    gives_way = process in (table.ALERTS, table.ARCHIVE, table.AUDIT, table.CLICKHOUSE, table.API)
     assert (niceness > os.nice(0)) == gives_way
     assert (policy == os.SCHED_BATCH) == gives_way

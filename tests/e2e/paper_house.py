@@ -251,6 +251,24 @@ class PaperDay:
         self.await_true("an intent", come, within_s, pause_s=0.001)
         log.close()
 
+    def await_fills(self, count: int, within_s: float = DAY_WITHIN_S) -> None:
+        """Wait until so many more trades were told to the desk; never met where nobody trades."""
+        log = self.house.log()
+        reader = log.reader({(SESSION.name, 0): log.end_offset(SESSION.name)})
+        told = 0
+
+        def come() -> bool:
+            nonlocal told
+            told += sum(isinstance(e.decode(record.value), e.Filled) for record in reader.poll(1000))
+            assert told >= count or self.exchange_state.get("state") != "closed", (
+                f"{told} trades by the close"
+            )
+            return told >= count
+
+        self.await_true(f"{count} trades", come, within_s, pause_s=0.05)
+        reader.close()
+        log.close()
+
     def await_true(
         self, what: str, condition: Callable[[], bool], within_s: float = 60.0, pause_s: float = 0.01
     ) -> None:

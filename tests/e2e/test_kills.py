@@ -1,5 +1,6 @@
 """Real processes killed, frozen and kept away in the middle of a day: nothing lost or doubled, flat by the
-cutoff. `make chaos` does more of it, on both logs, and cuts lines and fills disks too."""
+cutoff. Nor does trading wait for the archive: while it and ClickHouse are frozen, trades are made as before.
+`make chaos` does more of it, on both logs, and cuts lines and fills disks too."""
 
 from __future__ import annotations
 
@@ -19,8 +20,11 @@ def test_a_day_survives_what_happens_to_every_kind_of_process(
     build_house: Callable[..., House], market: Bodies, tmp_path: Path
 ) -> None:
     faults = [
-        Fault("kill", ("sandbox", "gateway"), OPEN_NS + HOUR_NS // 3, on_order_s=0.01),
+        Fault("kill", ("sandbox", "gateway"), OPEN_NS + HOUR_NS // 3),
+        Fault("kill", ("sandbox",), OPEN_NS + HOUR_NS, on_order_s=0.01),
+        Fault("stop", ("archive", "clickhouse"), OPEN_NS + 3 * HOUR_NS // 2, until_fills=2),
         Fault("kill", ("market", "ingest"), OPEN_NS + 2 * HOUR_NS),
+        Fault("kill", ("gateway",), OPEN_NS + 3 * HOUR_NS, on_order_s=0.01),
         Fault("stop", ("decisions", "api"), OPEN_NS + 7 * HOUR_NS // 2, lasts_s=1.5),
         Fault("kill", ("decisions", "clickhouse"), OPEN_NS + 4 * HOUR_NS, on_order_s=0.0),
         Fault("kill", ("postgres", "archive"), OPEN_NS + 5 * HOUR_NS, on_order_s=0.0),

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from kitepilot.cli.shelf import Shelf
 from kitepilot.events import (
     AnyEvent,
     ApprovedIntent,
@@ -32,6 +31,7 @@ from kitepilot.market.ticks import records
 from kitepilot.orders.charges import ExecutedOrder, charges_for
 from kitepilot.orders.intents import parse_tag
 from kitepilot.orders.positions import FLAT, Position, apply_fill
+from kitepilot.ports import LogRecord
 from kitepilot.topics import BARS, DECISIONS, INTENTS, ORDERS, SESSION, TICKS
 
 LAST_TICKS = 6
@@ -41,6 +41,20 @@ LOOK_AT_MOST = 200_000  # records read for one message of a topic that has no in
 SUGGESTED = 5
 
 E = TypeVar("E", bound=AnyEvent)
+
+
+class Shelf(Protocol):
+    """One run's records. `where`: what they are read from, in words."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def where(self) -> str: ...
+
+    def records(self, topic: str, since_ns: int = 0, back: int = 0) -> Iterator[LogRecord]:
+        """Records appended from about `since_ns` (machine clock) on, `back` more before them."""
+        ...
 
 
 class UnknownIdError(ValueError):
@@ -124,7 +138,7 @@ def tell(asked: str, shelf: Shelf, on: date) -> Story | None:
         )
     if intent is None and verdict is None and signal is None:
         return None
-    story = Story(asked, shelf.known.run_id, shelf.where, signal=signal, verdict=verdict, intent=intent)
+    story = Story(asked, shelf.run_id, shelf.where, signal=signal, verdict=verdict, intent=intent)
     _add_market(story, shelf)
     if intent is not None:
         journal = list(_events(shelf, ORDERS.name, OrderJournaled))

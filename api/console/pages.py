@@ -1,0 +1,62 @@
+"""The console's pages: the door, Now, and those that look back or change something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, Router, get
+from litestar.exceptions import NotAuthorizedException
+
+from api.console import assets
+from api.console.page import page, to_sign_in
+from api.identity.guards import OPEN, reads
+
+
+@get("/sign-in", opt=OPEN, include_in_schema=False)
+async def sign_in(request: Request[Any, Any, Any]) -> Response[str]:
+    """The door. Where it leads afterwards is checked in the browser: a path of ours, nothing else."""
+    return page(request, "sign_in.html", path="/sign-in")
+
+
+@get("/", guards=[reads], include_in_schema=False)
+async def now(request: Request[Any, Any, Any]) -> Response[str]:
+    """What is so at this moment."""
+    return page(request, "now.html", path="/")
+
+
+@get("/day", guards=[reads], include_in_schema=False)
+async def day(request: Request[Any, Any, Any]) -> Response[str]:
+    """Everything that happened today, and the whole of each decision."""
+    return page(request, "day.html", path="/day")
+
+
+@get("/chart", guards=[reads], include_in_schema=False)
+async def chart(request: Request[Any, Any, Any]) -> Response[str]:
+    """Candles of an instrument with the decisions on them."""
+    return page(request, "chart.html", path="/chart")
+
+
+@get("/risk", guards=[reads], include_in_schema=False)
+async def risk(request: Request[Any, Any, Any]) -> Response[str]:
+    """The limits, and what a change of them would have refused today."""
+    return page(request, "risk.html", path="/risk")
+
+
+@get("/strategies", guards=[reads], include_in_schema=False)
+async def strategies(request: Request[Any, Any, Any]) -> Response[str]:
+    """What trades, and the models it listens to."""
+    return page(request, "strategies.html", path="/strategies")
+
+
+@get("/runs", guards=[reads], include_in_schema=False)
+async def runs(request: Request[Any, Any, Any]) -> Response[str]:
+    """Every run of this home and what its day came to."""
+    return page(request, "runs.html", path="/runs")
+
+
+def router(*handlers: Any) -> Router:
+    """Pages: a stranger is led to the door instead of being told a problem."""
+    return Router("/", route_handlers=handlers, exception_handlers={NotAuthorizedException: to_sign_in})
+
+
+ROUTES: list[Any] = [router(sign_in, now, day, chart, risk, strategies, runs), assets.asset]

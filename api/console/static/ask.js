@@ -1,0 +1,81 @@
+// Requests to the API. What changes something carries the session's CSRF token and a key that makes it count once.
+import { by } from "./dom.js";
+import { t } from "./words.js";
+
+let token = null;
+
+export class Refused extends Error {
+  constructor(status, code, detail) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export async function get(path) {
+  return read(await fetch(path, { headers: { accept: "application/json" } }));
+}
+
+export async function session() {
+  const told = await get("/api/v1/session");
+  token = told.csrf_token ?? token;
+  return told;
+}
+
+// `key` makes a repetition harmless: give the same one when asking again.
+export async function post(path, body = {}, { key = crypto.randomUUID(), method = "POST" } = {}) {
+  try {
+    return await send(path, body, key, method);
+  } catch (err) {
+    if (err.code === "csrf") {
+      await session();
+      return send(path, body, key, method);
+    }
+    if (err.code === "step_up_required" && (await stepUp())) return send(path, body, key, method);
+    throw err;
+  }
+}
+
+async function send(path, body, key, method) {
+  if (token === null) await session().catch(() => {});
+  const headers = { "content-type": "application/json", accept: "application/json", "idempotency-key": key };
+  if (token) headers["x-csrf-token"] = token;
+  return read(await fetch(path, { method, headers, body: JSON.stringify(body) }));
+}
+
+async function read(reply) {
+  const text = await reply.text();
+  let told = {};
+  try {
+    told = text ? JSON.parse(text) : {};
+  } catch {
+    told = { detail: text.slice(0, 200) };
+  }
+  if (reply.ok) return told;
+  if (reply.status === 401 && told.code !== "sign_in_refused") document.dispatchEvent(new CustomEvent("kp:signed-out"));
+  throw new Refused(reply.status, told.code ?? "", told.detail ?? t("ask.failed", { status: reply.status }));
+}
+
+// Asks for a fresh one-time code; true once it was taken, false when the reader thought better of it.
+export function stepUp() {
+  const [dialog, form, code, said] = ["step-up", "step-up-form", "step-up-code", "step-up-said"].map(by);
+  code.value = said.textContent = "";
+  dialog.showModal();
+  code.focus();
+  return new Promise((resolve) => {
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      try {
+        const told = await send("/api/v1/session/step-up", { totp: code.value }, crypto.randomUUID(), "POST");
+        token = told.csrf_token ?? null;
+        resolve(true);
+        dialog.close();
+      } catch (err) {
+        said.textContent = err.message;
+        code.select();
+      }
+    };
+    by("step-up-cancel").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(false);
+  });
+}

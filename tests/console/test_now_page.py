@@ -1,0 +1,183 @@
+"""The page Now over a day that trades: what it shows is so, what it stops is stopped, and it says its age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from running_console import CALM_SPEED, Console, Person, as_text, barriers, wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Opened = Callable[..., "Page"]
+LIVE = "document.documentElement.dataset.link === 'live'"
+STALE = "document.documentElement.dataset.link === 'stale'"
+OLD = "'<button data-acts id=old>x</button>'"
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
+PAINTED = """
+window.lcp = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((each) => { window.lcp = each.startTime; }))
+  .observe({type: "largest-contentful-paint", buffered: true});
+"""
+
+
+def test_what_is_held_stands_on_the_page_with_its_stop(console: Console, opened: Opened) -> None:
+    page = opened("/")
+    wait_for(page, "document.querySelectorAll('#positions th').length >= 1")
+    told = console.snapshot()
+    shown = set(page.locator("#positions th").all_inner_texts())
+    held = {row["tradingsymbol"] for row in told["positions"]["positions"]}
+    assert shown & held
+    first = page.locator("#positions tr").first.inner_text()
+    assert "bps" in first
+    assert "₹" in first
+    assert page.locator("[data-now=net]").inner_text().replace("−", "").lstrip("+").startswith("₹")
+    assert page.locator("#limits li").count() == len(told["pnl"]["limits"])
+    assert page.locator("#signals li b").count() >= 2
+    assert "✓" not in page.title()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["/", "/sign-in"])
+def test_a_page_has_no_barrier_that_axe_knows(
+    opened: Opened, screenshots: Path, path: str, scheme: str
+) -> None:
+    page = opened(path, scheme=scheme)
+    if path == "/":
+        wait_for(page, LIVE)
+        wait_for(page, "document.querySelectorAll('#positions th').length >= 1")
+    page.screenshot(path=screenshots / f"{path.strip('/') or 'now'}-{scheme}.png", full_page=True)
+    assert not (found := barriers(page)), as_text(found)
+
+
+def test_the_dialogs_have_no_barrier_either(opened: Opened, screenshots: Path) -> None:
+    page = opened("/")
+    wait_for(page, LIVE)
+    page.keyboard.press("Shift+F")
+    page.locator("#stop-hold").wait_for()
+    page.screenshot(path=screenshots / "flatten-dialog.png")
+    assert not (found := barriers(page)), as_text(found)
+
+
+@pytest.mark.parametrize("language", ["en-IN", "hi-IN"])
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    opened: Opened, screenshots: Path, language: str
+) -> None:
+    page = opened("/", width=360, height=740, language=language)
+    wait_for(page, "document.querySelectorAll('#positions th').length >= 1")
+    page.screenshot(path=screenshots / f"phone-{language}.png")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for button in page.locator("[data-stop]").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert box["y"] + box["height"] <= 740
+
+
+def test_a_page_that_hears_nothing_says_so_and_acts_on_nothing_old(console: Console, opened: Opened) -> None:
+    page = opened("/")
+    wait_for(page, LIVE)
+    page.evaluate(f"document.querySelector('main').insertAdjacentHTML('beforeend', {OLD})")
+    with console.frozen_api():
+        wait_for(page, STALE)
+        assert "STALE" in page.locator("#stale").inner_text()
+        assert page.locator("#old").is_disabled()
+        for button in page.locator("[data-stop]").all():
+            assert button.is_enabled()
+        page.locator("[data-stop=flatten]").click()
+        assert "act blind" in page.locator("#stop-blind").inner_text()
+        page.keyboard.press("Escape")
+    wait_for(page, LIVE)
+    assert page.locator("#stale").is_hidden()
+    assert page.locator("#old").is_enabled()
+
+
+def test_a_finger_that_slips_halts_nothing(console: Console, opened: Opened) -> None:
+    page = opened("/")
+    wait_for(page, LIVE)
+    page.keyboard.press("Shift+H")
+    page.locator("#stop-hold").click()  # pressed and let go at once
+    page.locator("#stop-word").fill("HAL")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    assert page.locator("#stop-dialog").is_hidden()
+    assert console.snapshot()["state"]["state"] == "active"
+
+
+def test_a_halt_by_keyboard_alone_is_seen_in_every_tab(console: Console, opened: Opened) -> None:
+    here, there = opened("/"), opened("/")
+    for page in (here, there):
+        wait_for(page, LIVE)
+    here.keyboard.press("Shift+H")
+    here.keyboard.press("Tab")
+    here.keyboard.type("halt")
+    wait_for(here, "document.getElementById('stop-end').textContent.includes('Halted')")
+    wait_for(there, "document.querySelector('.trading').dataset.state === 'halted'")
+    assert console.snapshot()["state"]["state"] == "halted"
+
+
+def test_the_owner_resumes_with_a_fresh_code(console: Console, opened: Opened, owner: Person) -> None:
+    assert console.snapshot()["state"]["state"] == "halted"
+    page = opened("/", cookies=console.cookies(owner))  # a session of its own: a fresh code makes it another
+    wait_for(page, "document.getElementById('resume')?.hidden === false")
+    page.locator("#resume").click()
+    page.locator("#step-up-code").fill("000000")
+    page.keyboard.press("Enter")
+    wait_for(page, "document.getElementById('step-up-said').textContent !== ''")
+    assert console.snapshot()["state"]["state"] == "halted"
+    page.locator("#step-up-code").fill(owner.code())
+    page.keyboard.press("Enter")
+    wait_for(page, "document.querySelector('.trading').dataset.state === 'active'")
+    assert page.locator("#expired").is_hidden()
+
+
+def test_a_flatten_by_holding_is_followed_until_the_book_is_proven_flat(
+    console: Console, opened: Opened, screenshots: Path
+) -> None:
+    page = opened("/")
+    wait_for(page, LIVE)
+    before = console.snapshot()["pnl"]["open_positions"]
+    assert before > 0
+    console.paper.set_speed(30.0)
+    page.keyboard.press("Shift+F")
+    page.locator("#stop-hold").focus()
+    page.keyboard.down("Enter")
+    wait_for(page, "!document.getElementById('stop-steps').hidden")
+    page.keyboard.up("Enter")
+    page.screenshot(path=screenshots / "flatten-begun.png")
+    wait_for(page, "document.getElementById('stop-end').textContent.includes('Proven flat')")
+    console.paper.set_speed(CALM_SPEED)
+    page.screenshot(path=screenshots / "flatten-proven.png")
+    told = console.snapshot()
+    assert (told["pnl"]["open_positions"], told["pnl"]["working_orders"]) == (0, 0)
+    assert told["positions"]["positions"] == []
+    assert told["health"]["reconciled_verdict"] in ("equal", "healed")
+    assert console.paper.exchange_state["state"] == "running"
+    wait_for(page, "document.querySelector('#positions .none') !== null")
+
+
+def test_the_first_look_is_quick_on_a_thin_line(console: Console, opened: Opened) -> None:
+    """150 ms there and back, 1.6 Mbit/s: printed; what is held is the weight."""
+    page = opened("/sign-in")
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    line.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 93_750},
+    )
+    line.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    page.add_init_script(PAINTED)
+    page.goto(f"{console.url}/", wait_until="domcontentloaded")
+    wait_for(page, LIVE)
+    wait_for(page, "window.lcp > 0")
+    entries = page.evaluate(
+        "performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))"
+        ".map((e) => [e.name.split('/').pop(), e.transferSize])"
+    )
+    weight = sum(size for _, size in entries)
+    painted_s = page.evaluate("window.lcp") / 1000
+    print(f"\nlargest contentful paint {painted_s:.2f} s; weight {weight / 1024:.0f} KiB")
+    assert weight < 300 * 1024

@@ -1,0 +1,237 @@
+"""Day, Risk, Chart, Strategies and Runs over a running day: what they show is so, what is pressed is done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from running_console import Console, Person, as_text, barriers, wait_for
+
+from infra.model_artifacts import Artifacts
+from infra.postgres.embedded import database_url
+from kitepilot.cli import model_book
+from kitepilot.models.card import ModelCard, identity
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Opened = Callable[..., "Page"]
+pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
+LIVE = "document.documentElement.dataset.link === 'live'"
+KINDS = "[...document.querySelectorAll('#lines .kind')].map((each) => each.textContent)"
+DECISIONS = "document.querySelectorAll('#decisions time').length"
+DIFFERENCES = "document.querySelectorAll('#diff li:not(.none)').length"
+#: Where a page says that it was not answered.
+TROUBLE = "[...document.querySelectorAll('#said, #refusal, #models .none')].some((each) => each.textContent)"
+OPENED_AGAIN = 10
+#: A page, and what stands on it once its data has come.
+READY = {
+    "/day": "document.querySelectorAll('#lines time').length > 5",
+    "/risk": "document.querySelectorAll('#rows input').length > 20",
+    "/chart": f"{DECISIONS} > 0 && !document.querySelector('#play').disabled",
+    "/strategies": "document.querySelectorAll('#strategies button').length > 0"
+    " && document.querySelectorAll('#models input').length === 2",
+    "/runs": "document.querySelectorAll('#runs button').length > 0",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_models(console: Console, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Candidates in the registry: the day itself trades without a model."""
+    engine = sa.create_engine(database_url(console.paper.current()), poolclass=sa.NullPool)
+    with engine.begin() as db:
+        for auc in (0.53, 0.57):
+            artifact, card = a_model(auc)
+            model_book.register(
+                db, Artifacts(tmp_path_factory.mktemp("models")), artifact, card, reason="trained"
+            )
+    engine.dispose()
+
+
+def a_model(auc: float) -> tuple[bytes, ModelCard]:
+    artifact = f"a model of AUC {auc}".encode()
+    digest = hashlib.sha256(artifact).hexdigest()
+    return artifact, ModelCard(
+        model_id=identity("lightgbm", digest),
+        kind="lightgbm",
+        artifact_sha256=digest,
+        spec_hash="5" * 16,
+        features=("spread",),
+        label="up",
+        horizon_s=300,
+        cost_bps=11.0,
+        train_dates=("2026-11-16", "2026-11-17"),
+        validation_dates=("2026-11-18",),
+        data="generated",
+        seed=7,
+        rows_train=1000,
+        rows_validation=500,
+        parameters={},
+        metrics={"validation_auc": auc, "validation_logloss": 0.69},
+        libraries={"lightgbm": "4"},
+        data_hash="d1",
+        features_hash="f1",
+    )
+
+
+@pytest.fixture(scope="module")
+def changer(console: Console) -> Person:
+    """An owner who changes things, each time in a session whose one-time code is not fresh."""
+    return console.enrol("owner")
+
+
+def ready(opened: Opened, path: str, **more: object) -> Page:
+    """Opened, and opened again where a store did not answer in time."""
+    page = opened(path, **more)
+    if path == "/chart":
+        choose_what_was_traded(page)
+        return page
+    for _ in range(OPENED_AGAIN):
+        wait_for(page, f"({READY[path]}) || {TROUBLE}")
+        if page.evaluate(READY[path]):
+            return page
+        page.reload(wait_until="domcontentloaded")
+    raise AssertionError(page.inner_text("main"))
+
+
+def choose_what_was_traded(page: Page) -> None:
+    """Asked again until there are candles: the book of analysis is some seconds behind the market."""
+    wait_for(page, "Boolean(document.querySelector('#symbol').value)")
+    asked = "fetch('/api/v1/fills?limit=1').then((reply) => reply.json())"
+    page.fill("#symbol", page.evaluate(asked)["items"][0]["tradingsymbol"])
+    page.click("#choose button")
+    wait_for(
+        page,
+        f"(() => {{ if ({READY['/chart']}) return true; document.querySelector('#choose').requestSubmit(); "
+        "return new Promise((told) => setTimeout(told, 1500, false)); })()",
+    )
+
+
+@pytest.mark.parametrize("path", READY)
+def test_a_page_opens_with_data_and_without_a_barrier(opened: Opened, screenshots: Path, path: str) -> None:
+    page = ready(opened, path)
+    for scheme, width in (("dark", 1440), ("light", 1440), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.screenshot(path=screenshots / f"{path[1:]}-{scheme}-{width}.png", full_page=True)
+        assert not (found := barriers(page)), as_text(found)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
+
+
+@pytest.mark.parametrize("path", ["/day", "/chart"])
+def test_a_time_is_not_broken_on_a_phone(opened: Opened, path: str) -> None:
+    page = ready(opened, path, width=390)
+    broken = """() => [...document.querySelectorAll('.timeline time')].filter((each) => {
+        const range = document.createRange();
+        range.selectNodeContents(each);
+        return range.getClientRects().length > 1;
+    }).length"""
+    assert page.evaluate(broken) == 0
+
+
+def test_the_day_is_filtered_and_each_order_explains_itself(opened: Opened, screenshots: Path) -> None:
+    page = ready(opened, "/day")
+    for kind in ("signal", "verdict", "alert", "note"):
+        page.uncheck(f"input[value={kind}]")
+    wait_for(page, f"{KINDS}.length > 0 && {KINDS}.every((each) => each === 'Order')")
+    page.locator("#lines button").first.click()
+    wait_for(page, "document.querySelector('#explain').open")
+    assert page.locator("#explain-body .feed li").count() > 0
+    page.screenshot(path=screenshots / "day-explain.png")
+    assert not (found := barriers(page)), as_text(found)
+    page.keyboard.press("Escape")
+    page.locator("#filter button[type=reset]").click()
+    wait_for(page, f"new Set({KINDS}).size > 2")
+
+
+def test_the_day_is_played_again_with_decisions_as_they_were_made(opened: Opened) -> None:
+    page = ready(opened, "/chart")
+    before_anything = "input => { input.value = input.min; input.dispatchEvent(new Event('input')); }"
+    page.eval_on_selector("#at", before_anything)
+    assert page.evaluate(DECISIONS) == 0, "at the session's first second nothing had been decided"
+    page.select_option("#speed", "6000")
+    page.click("#play")
+    wait_for(page, f"{DECISIONS} > 0")
+    wait_for(page, "document.querySelector('#play').getAttribute('aria-pressed') === 'false'")
+    times = page.evaluate("[...document.querySelectorAll('#decisions time')].map((each) => each.textContent)")
+    assert times == sorted(times, reverse=True)
+
+
+def test_models_are_set_side_by_side(opened: Opened, screenshots: Path) -> None:
+    page = ready(opened, "/strategies")
+    for box in page.locator("#models input").all():
+        box.check()
+    page.screenshot(path=screenshots / "models-compared.png", full_page=True)
+    told = page.locator("#compared").inner_text()
+    assert "0.53" in told
+    assert "0.57" in told
+
+
+def test_a_run_shows_its_configuration(opened: Opened, screenshots: Path) -> None:
+    page = ready(opened, "/runs")
+    page.locator("#runs button").first.click()
+    wait_for(page, "document.querySelector('#config').open")
+    assert "mode: paper" in page.inner_text("#config-text")
+    page.screenshot(path=screenshots / "run-configuration.png")
+
+
+def test_a_limit_is_tightened_at_once_and_loosened_only_with_a_fresh_code(
+    console: Console, opened: Opened, changer: Person, screenshots: Path
+) -> None:
+    page = ready(opened, "/risk", cookies=console.cookies(changer))
+    version = console.get("/api/v1/risk")["version"]
+    wait_for(page, LIVE)
+
+    page.fill("#limit-open_positions", "1")
+    wait_for(page, f"{DIFFERENCES} === 1")
+    assert "open_positions 5 -> 1" in page.inner_text("#diff")
+    assert page.locator("#differences [data-tone=down]").count() > 0, "of today's entries one was the second"
+    page.screenshot(path=screenshots / "risk-preview.png", full_page=True)
+    page.locator("#editor button[type=reset]").click()
+    wait_for(page, f"{DIFFERENCES} === 0")
+    assert console.get("/api/v1/risk")["version"] == version, "a preview changes nothing"
+
+    change(page, "4", "a thin market")
+    assert open_positions(console) == (version + 1, 4)
+    assert page.locator("#step-up").is_hidden()
+
+    change(page, "5", "it thickened", code=changer.code)
+    assert open_positions(console) == (version + 2, 5)
+
+
+def change(page: Page, wanted: str, reason: str, code: Callable[[], str] | None = None) -> None:
+    """Committed by the keyboard, and said to be in force; `code` where a fresh one is asked for."""
+    page.fill("#limit-open_positions", wanted)
+    wait_for(page, f"{DIFFERENCES} === 1 && !document.querySelector('#make').disabled")
+    page.fill("#reason", reason)
+    page.keyboard.press("Enter")
+    if code is not None:
+        page.locator("#step-up-code").fill(code())
+        page.keyboard.press("Enter")
+    wait_for(page, f"document.querySelector('#done').textContent !== '' && {DIFFERENCES} === 0")
+
+
+def open_positions(console: Console) -> tuple[int, float]:
+    """The profile's version and how many positions it lets be open."""
+    told = console.get("/api/v1/risk")
+    (limit,) = [each["value"] for each in told["limits"] if each["name"] == "open_positions"]
+    return told["version"], limit
+
+
+def test_a_strategy_is_switched_off_and_on_again(console: Console, opened: Opened) -> None:
+    page = ready(opened, "/strategies", cookies=console.cookies(beginner := console.enrol("owner")))
+    button = page.locator("#strategies button")
+    wait_for(page, "!document.querySelector('#strategies button').disabled")
+    button.click()
+    console.until("no strategy", lambda told: not told["state"]["strategies"])
+    wait_for(page, "document.querySelector('#strategies .off') !== null")
+    wait_for(page, "!document.querySelector('#strategies button').disabled")
+    button.click()
+    page.locator("#step-up-code").fill(beginner.code())
+    page.keyboard.press("Enter")
+    console.until("the strategy", lambda told: told["state"]["strategies"] == ["ma_cross"])
+    wait_for(page, "document.querySelector('#strategies .on') !== null")
