@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +35,9 @@ from kitepilot.market.calendar import ist_ns
 from kitepilot.market.ticks import RECORD_BYTES, RECORD_DTYPE, records
 from kitepilot.ports import LogRecord
 from kitepilot.run import RUN_FOLDER_VARIABLE, Run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from loopback_ports import free_port
 
 DAY = date(2026, 11, 20)
 OPEN_AT = ist_ns(DAY, "09:15")
@@ -63,11 +65,8 @@ def messages(minutes: int) -> list[LogRecord]:
 @contextmanager
 def server() -> Iterator[Run]:
     """A run whose embedded ClickHouse is up and migrated."""
-    with tempfile.TemporaryDirectory() as home, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as home:
+        url = f"http://127.0.0.1:{free_port()}"
         config = configuration.override(configuration.Config(), **{"storage.clickhouse_url": url})
         run = Run("paper-20261120-0001", Path(home) / "runs" / "paper-20261120-0001", config)
         run.folder.mkdir(parents=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -36,6 +35,9 @@ from kitepilot.ports import EventLog
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS, INTENTS, ORDERS, SESSION, TICKS, TOPICS
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from loopback_ports import free_port
+
 INSTRUMENTS = 300
 BASE_PER_S = 1_000
 S = 1_000_000_000
@@ -44,12 +46,6 @@ SETTLE_S = 5.0
 PACE_S = 5.0
 MAX_BEHIND_S = 3.0  # the archive flushes every two seconds; falling behind by more than this is a queue
 FOLLOWED = (SESSION.name, DECISIONS.name, INTENTS.name, ORDERS.name)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stack_config() -> Config:

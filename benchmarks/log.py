@@ -13,8 +13,8 @@ import argparse
 import json
 import multiprocessing
 import os
-import socket
 import struct
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +26,9 @@ from pathlib import Path
 from infra.eventlog.sqlite_log import SqliteLog
 from kitepilot.ports import EventLog
 from kitepilot.topics import DAY, Topic
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from loopback_ports import free_ports
 
 STAMP = struct.Struct("<q")
 VALUE_BYTES = 4096  # about twenty ticks
@@ -147,10 +150,7 @@ def start_kafka(stack: ExitStack, folder: Path) -> str:
     from infra.kafka.server import KafkaServer
     from kitepilot.run import home
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = KafkaServer(folder, port, provide_jars(home() / "kafka" / "libs"))
+    server = KafkaServer(folder, free_ports(2)[0], provide_jars(home() / "kafka" / "libs"))
     stack.callback(server.stop)
     server.start()
     return server.bootstrap_servers

@@ -44,7 +44,6 @@ import msgspec
 import psycopg
 import sqlalchemy as sa
 from live_figures import percentiles
-from live_stack import free_port
 
 from broker_adapter.kite import session
 from broker_adapter.kite.client import KiteBroker
@@ -58,6 +57,9 @@ from kitepilot.market.instruments import Instrument, parse_instruments, round_to
 from kitepilot.orders.intents import intent_id
 from kitepilot.run import RUN_FOLDER_VARIABLE, Run
 from kitepilot.topics import INTENTS, TOPICS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from loopback_ports import free_port
 
 RATES = (1, 5, 8)
 AIM_MS = 20.0

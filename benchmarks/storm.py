@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,9 @@ import httpx
 import requests
 from rich.console import Console
 from rich.progress import Progress
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from loopback_ports import free_ports
 
 from broker_adapter.kite import session
 from broker_adapter.kite.allowances import SECOND_NS, Scope
@@ -198,25 +200,10 @@ class Storm:
 # --- a sandbox to blow against -----------------------------------------------------------------------------
 
 
-def free_ports() -> int:
-    """A port with two free neighbours above it."""
-    while True:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        try:
-            for offset in (1, 2):
-                with closing(socket.socket()) as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-        except OSError:
-            continue
-        return port
-
-
 @contextmanager
 def sandbox(folder: Path) -> Iterator[Run]:
     """A playing sandbox and a run that is logged in to it."""
-    port = free_ports()
+    port = free_ports(3)[0]
     words = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "2"]
     child = subprocess.Popen(
         [*words, "--speed", str(TO_THE_OPEN), "--start", "--date", "2026-11-20"],

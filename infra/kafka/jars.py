@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import re
 import shutil
@@ -49,11 +50,15 @@ def provide_jars(folder: Path) -> Path:
         raise KafkaUnavailableError(
             f"Apache Kafka is fetched with Maven, mvn is not on the PATH; {INSTALL_HINT}"
         )
-    draft = wanted.with_suffix(".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    _download(maven, draft)
-    draft.rename(wanted)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever else fetches them: once is enough
+        if not wanted.is_dir():
+            draft = wanted.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+            _download(maven, draft)
+            draft.rename(wanted)
     return wanted
 
 

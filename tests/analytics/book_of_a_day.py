@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loopback_ports import free_port
 from traded_day import RUN_ID, TradedDay, archive, trade
 
 from infra.analytics.book import opened_book
@@ -60,6 +60,4 @@ def copied_book(template: Path, outcome: Outcome, folder: Path) -> Iterator[Book
 
 
 def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from ledger_days import MINUTE, SECOND, TOKENS, TradedDay, random_day
+from loopback_ports import free_port
 
 from flows.archive import Archive
 from infra.analytics import dbt
@@ -159,10 +159,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
         pytest.skip("dbt is not installed: `make bootstrap`")
     home = tmp_path_factory.mktemp("ledger-home")
     (home / "clickhouse" / "data").mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    config = override(Config(), **{"storage.clickhouse_url": url})
+    config = override(Config(), **{"storage.clickhouse_url": f"http://127.0.0.1:{free_port()}"})
     with pytest.MonkeyPatch.context() as patch, opened_book(config, home) as run:
         patch.setenv("DBT_INDIRECT_SELECTION", "cautious")  # no tests that need marts of others
         days = tuple(

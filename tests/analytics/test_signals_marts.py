@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from loopback_ports import free_port
 from scipy.stats import spearmanr
 from signals_market import (
     BLEND,
@@ -94,12 +94,6 @@ class Book:
             [row] = self.rows(sql)
             found[name] = (row["rows"], row["print"])
         return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def archived(run: Run, market: SignalsMarket) -> SignalsMarket:

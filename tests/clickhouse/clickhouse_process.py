@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -27,12 +26,6 @@ COVERAGE_VARIABLE = "COVERAGE_PROCESS_CONFIG"
 def unmeasured() -> dict[str, str]:
     """The environment of a process whose standard error a test reads."""
     return {name: value for name, value in os.environ.items() if name != COVERAGE_VARIABLE}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def new_run(home: Path, url: str, run_id: str = "paper-20261120-0001") -> Run:

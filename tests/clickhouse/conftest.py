@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clickhouse_process import SERVE, free_port, new_run, start
+from clickhouse_process import SERVE, new_run, start
+from loopback_ports import free_port
 
 from infra.clickhouse.migrate import migrate
 from kitepilot.run import Run

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from archive_messages import SECOND, intent_name, samples, tick_message
 from clickhouse_process import start, wait_until
+from loopback_ports import free_port
 
 from flows.archive import Archive, open_archive, start_of
 from infra.clickhouse import book
@@ -302,7 +303,7 @@ def _lag(log: EventLog, run: Run) -> int:
 
 
 def test_without_a_clickhouse_the_archive_says_so_in_one_line(tmp_path: Path) -> None:
-    from clickhouse_process import free_port, new_run
+    from clickhouse_process import new_run
 
     from infra.clickhouse.client import ClickHouseUnreachableError
 

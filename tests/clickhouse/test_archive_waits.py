@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 from archive_messages import tick_message
-from clickhouse_process import SERVE, free_port, new_run, start, wait_until
+from clickhouse_process import SERVE, new_run, start, wait_until
+from loopback_ports import free_port
 
 from infra.clickhouse import book
 from infra.clickhouse.client import connect

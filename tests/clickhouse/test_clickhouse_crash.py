@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from clickhouse_process import SERVE, free_port, new_run, start, wait_until
+from clickhouse_process import SERVE, new_run, start, wait_until
+from loopback_ports import free_port
 from stress import TABLES, batch_of
 
 from infra.clickhouse.client import ClickHouseUnreachableError, connect

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from clickhouse_process import SERVE, free_port, new_run, start, unmeasured
+from clickhouse_process import SERVE, new_run, start, unmeasured
+from loopback_ports import free_port
 
 from infra.clickhouse.client import connect
 

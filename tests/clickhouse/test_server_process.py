@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from clickhouse_process import SERVE, free_port, new_run, start, unmeasured
+from clickhouse_process import SERVE, new_run, start, unmeasured
+from loopback_ports import free_port
 
 from infra.clickhouse.client import ClickHouseUnreachableError, connect
 from kitepilot.run import RUN_FOLDER_VARIABLE, Run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import httpx
 from lively_market import OPEN, LivelyMarket, S
+from loopback_ports import free_port
 
 from broker_adapter.sandbox.main import Venue, run_sandbox
 from kitepilot.config import Config, override
@@ -49,12 +49,6 @@ class Playing:
         """What stands in the exchange's own book under a tag."""
         rows = self.admin.get("/admin/book").json()["orders"]
         return [row["status"] for row in rows if row["tag"] == tag]
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -28,7 +28,8 @@ import psutil
 import small_disk
 from chaos_proofs import Bodies, bodies, found_wrong
 from chaos_table import Row, day_row, page, refold_row, show
-from paper_house import Day, House, free_ports
+from loopback_ports import free_ports
+from paper_house import Day, House
 from refold import Recorded, disturbed, record
 from strikes import Fault, disks
 
@@ -210,7 +211,7 @@ class Campaign:
         place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         changes: dict[str, object] = {"log.kind": kind}
         if kind == "kafka":
-            changes["log.bootstrap_servers"] = f"127.0.0.1:{free_ports(1)[0]}"
+            changes["log.bootstrap_servers"] = f"127.0.0.1:{free_ports(2)[0]}"
             (place / "kafka").mkdir(parents=True)
             (place / "kafka" / "libs").symlink_to(home() / "kafka" / "libs")
         if (self._calm.home / "models").exists():

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import psutil
+from loopback_ports import free_ports
 
 from infra.eventlog.kafka_log import KafkaLog
 from infra.eventlog.sqlite_log import SqliteLog
@@ -40,17 +41,6 @@ OPEN_NS = 1_795_146_300_000_000_000  # 2026-11-20 09:15:00 IST
 HOUR_NS = 3_600_000_000_000
 COVERAGE_VARIABLE = "COVERAGE_PROCESS_CONFIG"  # coverage's own, read by every child it shall trace
 DAY_WITHIN_S = 1800.0  # a bound on a busy machine
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listened on a moment ago."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 @dataclass

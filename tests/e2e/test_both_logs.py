@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from chaos import survive
 from chaos_proofs import Bodies
-from paper_house import HOUR_NS, OPEN_NS, Day, House, free_ports
+from loopback_ports import free_ports
+from paper_house import HOUR_NS, OPEN_NS, Day, House
 from refold import FLOWS, Recorded, disturbed, record
 from strikes import Fault
 
@@ -29,7 +30,7 @@ def jars() -> Path:
 
 def on_kafka(build: Callable[..., House], place: Path, jars: Path) -> House:
     """A house whose log is a Kafka node of its own."""
-    address = f"127.0.0.1:{free_ports(1)[0]}"
+    address = f"127.0.0.1:{free_ports(2)[0]}"
     house = build(place, changes={"log.kind": "kafka", "log.bootstrap_servers": address})
     (place / "kafka").mkdir()
     (place / "kafka" / "libs").symlink_to(jars)

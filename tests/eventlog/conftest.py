@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from log_under_test import LogUnderTest, free_port_pair, open_kafka
+from log_under_test import LogUnderTest, open_kafka
+from loopback_ports import free_ports
 
 from infra.eventlog.sqlite_log import SqliteLog
 from infra.kafka.jars import KafkaUnavailableError, provide_jars
@@ -32,7 +33,7 @@ def kafka_jars() -> Path:
 
 @pytest.fixture(scope="session")
 def kafka_server(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"), free_port_pair(), kafka_jars)
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"), free_ports(2)[0], kafka_jars)
     try:
         server.start()
     except KafkaUnavailableError as err:

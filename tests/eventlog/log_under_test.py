@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,20 +16,6 @@ class LogUnderTest:
     topic: str
     other: str
     log: EventLog
-
-
-def free_port_pair() -> int:
-    """A port that is free and whose successor is free too."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return int(port)
-    raise RuntimeError("no two neighbouring ports are free")
 
 
 def open_kafka(bootstrap_servers: str) -> EventLog:

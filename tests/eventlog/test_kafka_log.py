@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from log_under_test import free_port_pair, open_kafka
+from log_under_test import open_kafka
+from loopback_ports import free_ports
 
 from infra.kafka import jars
 from infra.kafka.jars import KafkaUnavailableError, find_java, provide_jars
@@ -22,7 +24,7 @@ TOPIC = Topic("session", 1, timedelta(days=400), "bytes")
 @pytest.fixture
 def own_server(kafka_jars: Path, tmp_path: Path) -> Iterator[KafkaServer]:
     """A node of this test's own, to be killed."""
-    server = KafkaServer(tmp_path / "kafka", free_port_pair(), kafka_jars)
+    server = KafkaServer(tmp_path / "kafka", free_ports(2)[0], kafka_jars)
     server.start()
     yield server
     server.stop()
@@ -110,9 +112,20 @@ def test_failed_download_leaves_nothing_that_looks_complete(
 
 
 def test_broker_that_is_not_there_is_a_log_error_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    address = f"127.0.0.1:{free_port_pair()}"
+    address = f"127.0.0.1:{free_ports(2)[0]}"
     monkeypatch.setattr("infra.eventlog.kafka_log.CALL_TIMEOUT_S", 0.5)
     log = open_kafka(address)
     with pytest.raises(LogError, match=f"{address}.*check that the broker runs"):
         log.append(TOPIC.name, [b"x"])
     log.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.usefixtures("kafka_jars")  # Maven has them at hand, or this is skipped
+def test_two_who_want_the_jars_at_once_get_the_same_whole_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(provide_jars, [tmp_path / "libs"] * 2)
+    assert first == second
+    assert any(jar.name.startswith("kafka-clients") for jar in first.iterdir())
+    assert not list((tmp_path / "libs").glob("*.draft"))

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from loopback_ports import free_ports
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 
-from trading_floor import SECRET, Exchange, Floor, free_port
+from trading_floor import SECRET, Exchange, Floor
 
 from broker_adapter.kite.client import KiteBroker
 from broker_adapter.kite.session import login_to_sandbox
@@ -97,7 +98,7 @@ def faulty_floor(folder: Path, seed: int) -> Iterator[FaultyFloor]:
 
 @contextlib.contextmanager
 def _exchange(seed: int) -> Iterator[Exchange]:
-    port = free_port()
+    port = free_ports(3)[0]
     words = [
         sys.executable, "-m", "kitepilot", "sandbox", "--port", str(port), "--session", "2026-11-20",
         "--instruments", str(INSTRUMENTS), "--seed", str(seed), "--from", "09:20", "--speed", str(SPEED),

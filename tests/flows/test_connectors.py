@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import bytewax.operators as op
 import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSource, run_main
+from loopback_ports import free_ports
 
 from flows.connectors import LogSink, to_sink
 from flows.connectors.lifecycle import Lifecycle
@@ -141,7 +141,7 @@ def test_killed_flow_loses_nothing_and_repeats_only_with_the_same_seqs(
 @pytest.mark.slow
 def test_killed_flow_loses_nothing_on_kafka_either(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "paper-20261120-0001"
-    config = Config(log=LogSection(kind="kafka", bootstrap_servers=f"127.0.0.1:{free_port_pair()}"))
+    config = Config(log=LogSection(kind="kafka", bootstrap_servers=f"127.0.0.1:{free_ports(2)[0]}"))
     start_flow = flow_starter(folder, config)
     kafka_libs(tmp_path)
     node = start_process(KAFKA_PROCESS, folder, folder / "ready" / "kafka")
@@ -163,18 +163,6 @@ def kafka_libs(tmp_path: Path) -> None:
         pytest.skip(str(err))
     (tmp_path / "kafka").mkdir()
     (tmp_path / "kafka" / "libs").symlink_to(jars.parent)
-
-
-def free_port_pair() -> int:
-    for port in range(31_000, 32_000, 2):
-        with socket.socket() as first, socket.socket() as second:
-            try:
-                first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no two neighbouring ports are free")
 
 
 def kill_and_check(log: EventLog, start_flow: StartFlow) -> None:

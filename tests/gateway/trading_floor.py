@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from loopback_ports import free_ports
 
 from broker_adapter.kite.session import KITE_VERSION, load, login_to_sandbox
 from infra.eventlog import open_log
@@ -60,22 +60,6 @@ class Exchange:
         return [row for row in self.get("/admin/book")["orders"] if (row["tag"] or "")[:18] in names]
 
 
-def free_port() -> int:
-    """A port with two free neighbours above it."""
-    for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        try:
-            for offset in (1, 2):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-        except OSError:
-            continue
-        return port
-    raise AssertionError("no three free ports in a row")
-
-
 def await_true(condition: Any, timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -105,7 +89,7 @@ def venue_at_leisure() -> Iterator[Exchange]:
 @contextmanager
 def sandbox(since_ns: int, *words: str) -> Iterator[Exchange]:
     """An exchange with six instruments, once session time has passed `since_ns`; `words`: more options."""
-    port = free_port()
+    port = free_ports(3)[0]
     common = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
     child = subprocess.Popen(
         [*common, "--start", "--date", "2026-11-20", *words],

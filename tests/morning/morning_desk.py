@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import keyring
+import loopback_ports
 import pytest
 from keyring.backend import KeyringBackend
 from typer.testing import CliRunner
@@ -63,22 +63,6 @@ def memory_keyring() -> Iterator[MemoryKeyring]:
     keyring.set_keyring(before)
 
 
-def free_port(count: int = 1) -> int:
-    """A free port with `count - 1` free neighbours above it."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        try:
-            for offset in range(1, count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-        except OSError:
-            continue
-        return port
-    raise AssertionError(f"no {count} free ports in a row")
-
-
 @dataclass(frozen=True)
 class Venue:
     """A running sandbox and the configuration of somebody who trades there."""
@@ -106,7 +90,7 @@ def untraced() -> dict[str, str]:
 @contextmanager
 def open_venue(speed: int) -> Iterator[Venue]:
     """A sandbox whose session has begun and takes `6.25 h / speed`."""
-    port = free_port(4)
+    port = loopback_ports.free_ports(4)[0]
     redirect = f"http://127.0.0.1:{port + 3}/kitepilot"
     words = [sys.executable, "-m", "broker_adapter.sandbox", "--port", str(port), "--instruments", "6"]
     child = subprocess.Popen(
@@ -236,8 +220,8 @@ def live_config(venue: Venue, free_ports: dict[str, object]) -> Config:
 
 @pytest.fixture
 def free_ports() -> dict[str, object]:
-    port = free_port(2)
-    return {"api.port": port, "storage.clickhouse_url": f"http://127.0.0.1:{port + 1}"}
+    api, clickhouse = loopback_ports.free_ports(2)
+    return {"api.port": api, "storage.clickhouse_url": f"http://127.0.0.1:{clickhouse}"}
 
 
 @pytest.fixture

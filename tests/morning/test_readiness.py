@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from morning_desk import SECRET, Person, StubbornBroker, Venue, free_port
+from loopback_ports import free_port
+from morning_desk import SECRET, Person, StubbornBroker, Venue
 
 from broker_adapter.kite import session as sessions
 from kitepilot import config as configuration

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 import threading
 import urllib.parse
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from loopback_ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -64,12 +64,6 @@ class RunningSandbox:
     def ticker_url(self, kite: Any) -> str:
         broker = self.config.broker
         return f"{broker.ticker_url}/?api_key={broker.api_key}&access_token={kite.access_token}"
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -6,12 +6,11 @@ import itertools
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import httpx
 import requests
 from kiteconnect import KiteConnect
 from kiteconnect.exceptions import KiteException, NetworkException
+from loopback_ports import free_ports
 
 MOMENTS = 3
 
@@ -94,7 +94,7 @@ def told(kite: KiteConnect) -> dict[str, Any]:
 
 
 def test_every_order_that_was_answered_survives_kill_9_with_the_token_that_placed_it(tmp_path):
-    port, rng, numbers = free_port_of_three(), random.Random(7), itertools.count()
+    port, rng, numbers = free_ports(3)[0], random.Random(7), itertools.count()
     trader: Trader | None = None
     symbol = ""
     for _ in range(MOMENTS):
@@ -137,13 +137,3 @@ def at_one_instant(kite):
         book, positions = told(kite), patiently(kite.positions)
         if patiently(kite.trades) == before:
             return book, before, positions
-
-
-def free_port_of_three() -> int:
-    """A free port with two free neighbours above it, below those that the system gives to clients."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with ExitStack() as stack, suppress(OSError):
-            for number in range(port, port + 3):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            return port
-    raise AssertionError("no three free ports in a row")

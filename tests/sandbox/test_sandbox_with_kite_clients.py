@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from loopback_ports import free_ports
 from small_market import ALPHA, OPEN, S, SmallMarket, packet
 
 from kitepilot.cli.sandbox import SCRIPT
@@ -75,7 +74,7 @@ def test_kite_ticker_reads_our_ticks_and_order_updates(sandbox):
 @pytest.fixture
 def alone() -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
     """`kitepilot sandbox` in a process of its own, ready; its port and its command line."""
-    port = three_free_ports()
+    port = free_ports(3)[0]
     command = [sys.executable, "-m", "kitepilot", "sandbox", "--port", str(port), "--instruments", "6"]
     command += ["--from", "09:16", "--speed", "1"]
     environment = {k: v for k, v in os.environ.items() if k != "KITEPILOT_API_SECRET"}
@@ -87,21 +86,6 @@ def alone() -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
     finally:
         server.kill()
         server.wait()
-
-
-def three_free_ports() -> int:
-    """The first of three free ports in a row."""
-    while True:
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                for offset in (1, 2):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
-            except OSError:
-                continue
-        return port
 
 
 def readme_script(port: int) -> str:

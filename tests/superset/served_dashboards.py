@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from loopback_ports import free_port
 
 from infra.analytics.dbt import dbt_program
 from infra.dashboards import DashboardError, interpreter
@@ -110,12 +110,6 @@ def _config(folder: Path) -> Path:
         f'storage: {{clickhouse_url: "http://127.0.0.1:{free_port()}"}}\n'
     )
     return config
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
