@@ -10,7 +10,6 @@ import ipaddress
 import json
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from loopback_ports import free_port
 from typer.testing import CliRunner
 
 from infra.audit.acts import acts_log
@@ -44,12 +44,6 @@ from kitepilot.topics import TOPICS
 pytestmark = pytest.mark.stack
 EMAIL, PASSWORD = "owner@example.test", "pl4nted password of the owner"
 WITHIN_S = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def self_signed(folder: Path) -> tuple[str, str]:
