@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from infra.clickhouse import accounts
 from infra.clickhouse.client import connect
 from infra.clickhouse.migrate import migrate
 from infra.clickhouse.server import PROCESS
+from infra.death_signal import ended_with_parent
 from kitepilot import config as configuration
 from kitepilot.config import Config
 from kitepilot.run import RUN_FOLDER_VARIABLE, Run
@@ -74,16 +76,9 @@ def answering(run: Run) -> Iterator[None]:
         return
     if not (accounts.folder_of(run.home) / "data").exists():
         raise BookError(f"no day has been archived in {run.home} yet; `kitepilot paper` makes one")
-    server = _start(run)
-    try:
+    with _started(run) as (server, log):
+        _await_ready(run, server, log)
         yield
-    finally:
-        server.terminate()
-        try:
-            server.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
 
 
 def _listens(host: str, port: int) -> bool:
@@ -94,26 +89,41 @@ def _listens(host: str, port: int) -> bool:
     return True
 
 
-def _start(run: Run) -> subprocess.Popen[bytes]:
-    """The embedded server as a process of its own, like the supervisor's; returns when it answers."""
+@contextmanager
+def _started(run: Run) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The embedded server as a process of its own, like the supervisor's, and its log.
+
+    It ends with the block, and with this process, whatever kills that: a run that begins needs the folder.
+    """
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "config.yaml").write_text(configuration.dump(run.config))
-    ready, log = run.ready_file(PROCESS), run.folder / f"{PROCESS}.log"
-    ready.unlink(missing_ok=True)
+    log = run.folder / f"{PROCESS}.log"
+    run.ready_file(PROCESS).unlink(missing_ok=True)
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "kitepilot", "run", PROCESS],
             env=os.environ | {RUN_FOLDER_VARIABLE: str(run.folder)},
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C in the terminal is for the command, which stops it
+            # Ctrl-C in the terminal is for the command, which stops it
+            preexec_fn=ended_with_parent(signal.SIGTERM),  # noqa: PLW1509 - in the main thread of a command
         )
+    try:
+        yield server, log
+    finally:
+        server.terminate()
+        try:
+            server.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _await_ready(run: Run, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_S
-    while not ready.exists():
+    while not run.ready_file(PROCESS).exists():
         if server.poll() is not None:
             raise BookError((log.read_text().splitlines() or [f"{PROCESS} ended at once"])[-1])
         if time.monotonic() > deadline:
-            server.kill()
             raise BookError(f"{PROCESS} is not ready after {START_S:.0f} s; see {log}")
         time.sleep(_PAUSE_S)
-    return server

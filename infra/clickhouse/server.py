@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 PROCESS = "clickhouse"
 DRAIN_S = 10.0
+FREE_WITHIN_S = 5.0  # the server of an analysis that was killed ends a moment later
 
 
 class StartError(RuntimeError):
@@ -117,7 +118,10 @@ def shut_in(folder: Path, ready: Path) -> None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """The folder, locked against a second server for as long as the process lives."""
+    """The folder, locked against a second server for as long as the process lives.
+
+    One that is about to end is waited for: a run may begin right after a pack was broken off.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -126,14 +130,19 @@ def held(folder: Path) -> Iterator[None]:
         raise StartError(
             f"cannot use {folder}: {err.strerror}; set $KITEPILOT_HOME to a folder you own"
         ) from err
+    deadline = time.monotonic() + FREE_WITHIN_S
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as err:
-            raise StartError(
-                f"{folder} is in use by another embedded ClickHouse; stop it (`kitepilot down`) or choose "
-                "another $KITEPILOT_HOME"
-            ) from err
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as err:
+                if time.monotonic() > deadline:
+                    raise StartError(
+                        f"{folder} is in use by another embedded ClickHouse; stop it (`kitepilot down`) or "
+                        "choose another $KITEPILOT_HOME"
+                    ) from err
+            time.sleep(0.05)
         yield
 
 

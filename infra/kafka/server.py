@@ -6,8 +6,6 @@ authentication, and dies with the process that started it.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import socket
 import subprocess
@@ -17,6 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from infra.death_signal import ended_with_parent
 from infra.eventlog.bounds import MAX_APPEND_BYTES, MIB
 from infra.kafka.jars import KafkaUnavailableError, find_java, provide_jars
 from kitepilot.run import Run
@@ -26,7 +25,6 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 _CLUSTER_ID = "a2l0ZXBpbG90LWthZmthMA"  # 16 bytes in base64: one node, one cluster, always the same
 _LOGGING = Path(__file__).with_name("log4j2.properties")
-_PR_SET_PDEATHSIG = 1
 _STDERR = 2
 
 
@@ -58,7 +56,7 @@ class KafkaServer:
         self._process = subprocess.Popen(
             command,
             stdout=_STDERR,  # a command's standard output is its answer, and may be JSON
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
+            preexec_fn=ended_with_parent(signal.SIGKILL),  # noqa: PLW1509 - no threads yet
         )
         self._await_answer()
 
@@ -198,9 +196,3 @@ def _require_free(port: int) -> None:
                 f"port {port} on 127.0.0.1 is in use ({err.strerror}); stop what uses it or change "
                 "log.bootstrap_servers"
             ) from err
-
-
-def _die_with_parent() -> None:
-    """In the child before exec: be killed when the parent is, and leave the terminal's signals to it."""
-    os.setsid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
