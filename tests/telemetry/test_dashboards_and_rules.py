@@ -32,8 +32,8 @@ PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
 #: What a family of a type adds to its name in the text format.
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 FUNCTIONS = {
-    "abs", "avg", "by", "changes", "clamp_min", "histogram_quantile", "hour", "increase", "max", "minute", "on",
-    "rate", "sum", "and", "or", "unless", "le", "without", "ignoring", "day_of_week", "absent", "min",
+    "abs", "avg", "by", "changes", "clamp_min", "histogram_quantile", "hour", "increase", "max", "minute",
+    "on", "rate", "sum", "and", "or", "unless", "le", "without", "ignoring", "day_of_week", "absent", "min",
 }  # fmt: skip
 
 
