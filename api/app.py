@@ -15,6 +15,7 @@ from api.identity.guards import known, reads
 from api.identity.headers import MAX_BODY_BYTES, harden
 from api.identity.patience import Patience
 from api.identity.requested import Requested
+from api.lag_metrics import LagCollector
 from api.live import stream
 from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
@@ -22,6 +23,7 @@ from api.resources import (
     book,
     chart,
     market,
+    model_stages,
     order_story,
     orders,
     reports,
@@ -33,6 +35,7 @@ from api.resources import (
     trading,
 )
 from api.resources.route import Tagged
+from api.scrape import Scrape
 from api.services import Services, people, provided
 
 RESOURCES = (
@@ -45,6 +48,7 @@ RESOURCES = (
     market,
     chart,
     book,
+    model_stages,
     reports,
     trading,
     timeline,
@@ -79,11 +83,12 @@ def create_app(services: Services) -> Litestar:
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(services.view, services.postbacks.counts))
     registry.register(MeasuresCollector(services.run, services.measures))
+    registry.register(LagCollector(services.run, services.log, services.view))
     app = Litestar(
         [versioned(), *identity.ROUTES, *unversioned.ROUTES, *pages.ROUTES],
         dependencies=dict(GIVEN),
         exception_handlers=dict(problems.HANDLERS),
-        state=State({"services": services, "registry": registry, "gate": services.identity.gate}),
+        state=State({"services": services, "scrape": Scrape(registry), "gate": services.identity.gate}),
         middleware=[Requested(), Patience(), Authentication],
         before_send=[harden],
         request_max_body_size=MAX_BODY_BYTES,

@@ -1,11 +1,13 @@
 """A command on `session` -> what the decisions made of it, and whether the account has been flat since.
 
 Our own run of the decisions' fold says which line of `decisions` answers a command; once that very line has
-been read from the log, the process that trades has done it.
+been read from the log, the process that trades has done it. What a command did elsewhere (a model's stage in
+the registry) is told here too, by whoever did it; it waits for the decisions' word only where it names one.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -29,6 +31,7 @@ class Effect:
     answered_by: int = -1  # number of the line on `decisions` that answers it
     decided_at: int = 0
     flat_at: int = 0
+    awaited: str = ""  # how the decisions' word begins that ends the wait of one done elsewhere
 
     @property
     def refused(self) -> bool:
@@ -43,12 +46,23 @@ class Effects:
         self._known: OrderedDict[str, Effect] = OrderedDict()
         self._waiting: list[Effect] = []
         self._not_flat: list[Effect] = []
+        self._elsewhere: OrderedDict[str, Effect] = OrderedDict()
+        self._turn = threading.Lock()  # of what is done elsewhere: by any thread
 
     def get(self, command_id: str) -> Effect | None:
-        return self._known.get(command_id)
+        return self._known.get(command_id) or self._elsewhere.get(command_id)
 
     def newest(self, limit: int) -> list[Effect]:
-        return list(reversed(list(self._known.values())))[:limit]
+        with self._turn:
+            elsewhere = list(self._elsewhere.values())
+        return sorted([*self._known.values(), *elsewhere], key=lambda each: -each.said_at)[:limit]
+
+    def done_elsewhere(self, effect: Effect) -> None:
+        """From any thread. Say it before the word is asked for that it waits for, or that may come first."""
+        with self._turn:
+            self._elsewhere[effect.command_id] = effect
+            if len(self._elsewhere) > KEPT:
+                self._elsewhere.popitem(last=False)
 
     def hear(self, record: LogRecord, event: e.AnyEvent) -> None:
         """Take one message, after the board has."""
@@ -80,11 +94,20 @@ class Effects:
             self._known.popitem(last=False)
 
     def _answer(self, event: e.StateChanged) -> None:
+        self._end_wait(event)
         for effect in [each for each in self._waiting if event.seq >= each.answered_by]:
             effect.decided_at = event.event_at or event.emitted_at
             self._waiting.remove(effect)
             if not effect.refused:
                 self._not_flat = [*self._not_flat, effect][-KEPT:]
+
+    def _end_wait(self, event: e.StateChanged) -> None:
+        with self._turn:
+            waiting = [each for each in self._elsewhere.values() if each.awaited and not each.decided_at]
+        for effect in waiting:
+            if event.reason.startswith(effect.awaited):
+                effect.words.append(event.reason)
+                effect.decided_at = event.event_at or event.emitted_at
 
     def _look_whether_flat(self, event: e.AccountMarked) -> None:
         if event.open_positions or event.working_orders:

@@ -44,10 +44,6 @@ class SnapshotCollector(Collector):
         yield _labelled("drifts", "Drift found in scores and features", "detector", s.drift_detectors)
         live = sum(not e.OrderStatus(each["status"]).terminal for each in list(s.foreign_orders.values()))
         yield _gauge("foreign_orders_live", "Live orders of the account that are not ours", live)
-        lag = GaugeMetricFamily("kitepilot_lag_records", "Records not yet read here", labels=["topic"])
-        for topic, records in self.view.lag.items():
-            lag.add_metric([topic], records)
-        yield lag
 
     def _account(self) -> Iterable[Metric]:
         state = GaugeMetricFamily("kitepilot_trading_state", "1 for the current state", labels=["state"])

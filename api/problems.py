@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "too_slow": Kind(408, "The body did not arrive in time"),
     "conflict": Kind(409, "It cannot be done as things stand"),
     "key_reused": Kind(409, "This Idempotency-Key was used for something else"),
+    "gates_refuse": Kind(409, "The gates before this stage refuse the model"),
     "too_large": Kind(413, "The body is too large"),
     "unsupported_media_type": Kind(415, "The body is of another form than is read here"),
     "refused": Kind(422, "Understood, and refused"),

@@ -15,6 +15,7 @@ from api.identity.desk import Identity, identity_of
 from api.identity.gate import Gate
 from api.live.hub import Hub
 from api.measures import Measures
+from api.model_changes import Mover
 from api.postbacks import PostbackDesk
 from api.record import Record
 from api.timeline import Timeline
@@ -41,6 +42,7 @@ class Services:
     analysis: Analysis
     measures: Measures
     timeline: Timeline
+    models: Mover
 
     @property
     def gate(self) -> Gate:
@@ -81,6 +83,7 @@ def made(
         analysis=Analysis(run),
         measures=measures,
         timeline=timeline,
+        models=Mover(run, log, effects),
     )
 
 

@@ -10,7 +10,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.control import MAX_BYTES as MAX_COMMAND_BYTES
 from api.identity.guards import ALWAYS, OPEN, local_or_reads
@@ -47,8 +47,8 @@ async def status(services: NamedDependency[Services]) -> Status:
     summary="Prometheus text format",
 )
 async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
-    """All gauges and counters of `api.metrics`."""
-    body = generate_latest(request.app.state.registry)
+    """All there is, of a second ago at most."""
+    body = await request.app.state.scrape.text()
     return Response(body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 

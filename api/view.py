@@ -83,6 +83,7 @@ class View:
         self._last: dict[tuple[str, str], int] = {}
         self._lag_at = 0.0
         self.lag: dict[str, int] = {}
+        self.positions: dict[str, int] = {}  # when the lag was measured
         self.listeners: list[Listener] = []
 
     def start(self) -> None:
@@ -128,6 +129,7 @@ class View:
             return
         self._lag_at = time.monotonic()
         for (topic, partition), offset in reader.positions().items():
+            self.positions[topic] = offset
             self.lag[topic] = self._log.end_offset(topic, partition) - offset
 
     def _apply(self, record: LogRecord) -> None:

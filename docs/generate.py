@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from api.lag_metrics import LagCollector
 from api.machine_metrics import MeasuresCollector
 from api.measures import Measures
 from api.metrics import SnapshotCollector
@@ -98,12 +99,14 @@ def _rupees(key: str, value: int) -> str:
 def metrics() -> str:
     """Every family that `GET /metrics` has, as a fresh API exports them."""
     run = Run("", Path("nowhere"), Config())
-    view = View(run, SqliteLog(run.log_folder))
-    found = [
-        family
-        for each in (SnapshotCollector(view, {}), MeasuresCollector(run, Measures()))
-        for family in each.collect()
-    ]
+    log = SqliteLog(run.log_folder)
+    view = View(run, log)
+    collectors = (
+        SnapshotCollector(view, {}),
+        MeasuresCollector(run, Measures()),
+        LagCollector(run, log, view),
+    )
+    found = [family for each in collectors for family in each.collect()]
     lines = ["| name | type | labels | meaning |", "|---|---|---|---|"]
     for family in sorted(found, key=lambda each: each.name):
         labels = ", ".join(f"`{name}`" for name in getattr(family, "_labelnames", ()))

@@ -26,6 +26,7 @@ from infra.alerts.room import Room
 from infra.alerts.state_file import State
 from infra.eventlog import open_log
 from infra.fence import Fence
+from infra.read_positions import Positions
 from infra.run_processes import of_run
 from infra.watchdog_words import last_alarm
 from kitepilot import events as e
@@ -56,6 +57,7 @@ class Follower:
         self._log: EventLog | None = None
         self._reader: LogReader | None = None
         self._trouble = ""
+        self._positions = Positions(run, NAME)
         self._look_at = 0.0
         self._retry_at = 0.0
         self.turned_at = time.monotonic()
@@ -86,6 +88,7 @@ class Follower:
             return True
         self._trouble = ""
         self._room.fold(partial(self._take_all, reader, records))
+        self._positions.note(reader.positions())
         return len(records) < BATCH
 
     def _open(self) -> LogReader:

@@ -16,12 +16,14 @@ from typing import Protocol
 import msgspec
 
 from infra.eventlog import open_log
+from infra.read_positions import Positions
 from kitepilot import events as e
 from kitepilot.ports import EventLog, LogError, LogReader, LogRecord
 from kitepilot.run import Run
 from kitepilot.topics import BARS, DECISIONS, INTENTS, ORDERS, SESSION
 from kitepilot.traces import Span, Tracer
 
+NAME = "traces"
 FILE = "traces.json"
 TOPICS = (BARS, SESSION, DECISIONS, INTENTS, ORDERS)
 BATCH = 500
@@ -44,6 +46,7 @@ class Follower:
         self._run = run
         self._collector = collector
         self._tracer = Tracer(run.run_id)
+        self._positions = Positions(run, NAME)
         self._at = _remembered(run)
         # intents from the run's beginning: orders of earlier ones may still come
         begin = run.start_offsets()[INTENTS.name]
@@ -60,7 +63,10 @@ class Follower:
         records = self._reader.poll(BATCH)
         self._unsent = [span for record in records for span in self._take(record)]
         self._unsent += self._tracer.settle()
-        return not (self._unsent and not self._send()) and len(records) < BATCH
+        if self._unsent and not self._send():
+            return True
+        self._positions.note(self._reader.positions())
+        return len(records) < BATCH
 
     def close(self) -> None:
         self._reader.close()

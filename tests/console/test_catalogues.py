@@ -13,6 +13,8 @@ from api.console.assets import FOLDER
 from api.console.catalogue import FIRST, LANGUAGES, catalogue, chosen, speaker
 from api.identity import Role
 from kitepilot.events import OrderStatus, Purpose, Side, TradingState
+from kitepilot.models.gates import GATES, name_of
+from kitepilot.models.stages import Move, Stage
 from kitepilot.risk import limit_use
 from kitepilot.risk.checks.denials import Denial
 
@@ -54,6 +56,9 @@ def test_another_language_says_everything_with_the_same_figures(language: str) -
         ("purpose", Purpose),
         ("side", Side),
         ("role", Role),
+        ("stage", Stage),
+        ("move", Move),
+        ("gate", [name_of(gate) for gates in GATES.values() for gate in gates]),
     ],
 )
 def test_every_word_of_the_desk_is_told_in_words(language: str, family: str, words: list[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from prometheus_client.core import Metric
 
+from api.lag_metrics import LagCollector
 from api.machine_metrics import MeasuresCollector
 from api.measures import Measures
 from api.metrics import SnapshotCollector
@@ -31,8 +32,8 @@ PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
 #: What a family of a type adds to its name in the text format.
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 FUNCTIONS = {
-    "abs", "avg", "by", "clamp_min", "histogram_quantile", "hour", "increase", "max", "minute", "on", "rate",
-    "sum", "and", "or", "unless", "le", "without", "ignoring", "day_of_week", "absent", "min",
+    "abs", "avg", "by", "changes", "clamp_min", "histogram_quantile", "hour", "increase", "max", "minute",
+    "on", "rate", "sum", "and", "or", "unless", "le", "without", "ignoring", "day_of_week", "absent", "min",
 }  # fmt: skip
 
 
@@ -43,7 +44,13 @@ def families(tmp_path: Path) -> dict[str, Metric]:
     folder.mkdir(parents=True)
     run = Run(folder.name, folder, Config())
     state_file.write(folder, state_file.State(offsets={}), 0)
-    collectors = (SnapshotCollector(View(run, open_log(run)), {}), MeasuresCollector(run, Measures()))
+    log = open_log(run)
+    view = View(run, log)
+    collectors = (
+        SnapshotCollector(view, {}),
+        MeasuresCollector(run, Measures()),
+        LagCollector(run, log, view),
+    )
     return {metric.name: metric for each in collectors for metric in each.collect()}
 
 

@@ -5,10 +5,11 @@ import { t } from "./words.js";
 let token = null;
 
 export class Refused extends Error {
-  constructor(status, code, detail) {
+  constructor(status, code, detail, errors) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.errors = errors; // [{where, what}]
   }
 }
 
@@ -53,7 +54,17 @@ async function read(reply) {
   }
   if (reply.ok) return told;
   if (reply.status === 401 && told.code !== "sign_in_refused") document.dispatchEvent(new CustomEvent("kp:signed-out"));
-  throw new Refused(reply.status, told.code ?? "", told.detail ?? t("ask.failed", { status: reply.status }));
+  throw new Refused(reply.status, told.code ?? "", told.detail ?? t("ask.failed", { status: reply.status }), told.errors ?? []);
+}
+
+// What became of a command; null when nothing has been heard of it for ten seconds.
+export async function outcome(id) {
+  for (let look = 0; look < 40; look += 1) {
+    const told = await get(`/api/v1/commands/${encodeURIComponent(id)}`).catch((err) => (err.status === 404 ? null : Promise.reject(err)));
+    if (told && told.state !== "said") return told;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  return null;
 }
 
 // Asks for a fresh one-time code; true once it was taken, false when the reader thought better of it.

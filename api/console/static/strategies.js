@@ -1,15 +1,13 @@
-// The page Strategies: what trades and what became of it today; models side by side.
-import { get, post } from "./ask.js";
+// The page Strategies: what trades, and what became of it today. The models it listens to: models.js.
+import { get, outcome, post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
 import { number } from "./format.js";
 import { live, now, stale } from "./live.js";
-import { t, word } from "./words.js";
+import { t } from "./words.js";
 
 const READ = 500;
 let counts = new Map();
 let configured = [];
-let models = [];
-const chosen = new Set();
 
 async function count() {
   const found = new Map();
@@ -61,70 +59,16 @@ async function switched(name, act, button) {
   try {
     const { command_id: id } = await post(`/api/v1/strategies/${encodeURIComponent(name)}/${act}`, {});
     put(by("told"), t("strategies.sent", { name, id }));
-    for (let look = 0; look < 40; look += 1) {
-      const told = await get(`/api/v1/commands/${encodeURIComponent(id)}`).catch((err) => (err.status === 404 ? null : Promise.reject(err)));
-      if (told && told.state !== "said") {
-        put(by("told"), `${name}: ${told.words.join("; ")}`);
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 250));
+    const told = await outcome(id);
+    if (told) {
+      put(by("told"), `${name}: ${told.words.join("; ")}`);
+      return;
     }
     put(by("said"), t("strategies.unheard"));
   } catch (err) {
     put(by("said"), err.message);
   } finally {
     draw();
-  }
-}
-
-function modelRow(each) {
-  const box = el("input");
-  Object.assign(box, { type: "checkbox", checked: chosen.has(each.model_id) });
-  box.setAttribute("aria-label", `${t("strategies.compare")}: ${each.model_id}`);
-  box.onchange = () => {
-    if (box.checked) chosen.add(each.model_id);
-    else chosen.delete(each.model_id);
-    compare();
-  };
-  const head = el("th", "", `${each.model_id} · ${each.kind}`);
-  head.scope = "row";
-  const judged = now.health?.models?.[each.model_id];
-  return el(
-    "tr", "", el("td", "", box), head, el("td", "", word("stage", each.stage) + (judged ? ` · ${word("model", judged)}` : "")),
-    el("td", "", (each.since.ist ?? "–").slice(0, 10)), el("td", "", `${each.data_from} – ${each.data_to}`), el("td", "wrap", each.reason || "–"),
-  );
-}
-
-// Only numbers are set side by side; what is nested is named by its path.
-function flat(metrics, path = "") {
-  return Object.entries(metrics).flatMap(([name, value]) =>
-    typeof value === "number" ? [[path + name, value]] : value && typeof value === "object" && !Array.isArray(value) ? flat(value, `${path}${name}.`) : [],
-  );
-}
-
-function compare() {
-  const picked = models.filter((each) => chosen.has(each.model_id));
-  if (picked.length < 2) {
-    by("compared").replaceChildren();
-    return;
-  }
-  const tables = picked.map((each) => new Map(flat(each.metrics)));
-  const names = [...new Set(tables.flatMap((each) => [...each.keys()]))].sort();
-  const headings = [t("strategies.measure"), ...picked.map((each) => each.model_id)].map((text, at) => Object.assign(el("th", at ? "n" : "", text), { scope: "col" }));
-  const body = names.map((name) => el("tr", "", Object.assign(el("th", "", name), { scope: "row" }), ...tables.map((each) => el("td", "n", each.has(name) ? String(Number(each.get(name).toPrecision(5))) : "–"))));
-  const box = el("div", "scroll", el("table", "", el("thead", "", el("tr", "", ...headings)), el("tbody", "", ...body)));
-  Object.assign(box, { tabIndex: 0 });
-  box.setAttribute("role", "group");
-  box.setAttribute("aria-label", t("strategies.compare"));
-  by("compared").replaceChildren(el("h3", "", t("strategies.compare")), box);
-}
-
-async function load() {
-  try {
-    ({ items: models } = await get("/api/v1/models"));
-    rows(by("models"), models.map(modelRow), t("strategies.no_model"), 6);
-  } catch (err) {
-    rows(by("models"), [], err.message, 6);
   }
 }
 
@@ -144,4 +88,3 @@ live.addEventListener("state", () => {
 live.addEventListener("link", draw);
 live.addEventListener("verdict", soon);
 count().catch((err) => put(by("said"), err.message));
-load();
