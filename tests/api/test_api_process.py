@@ -42,7 +42,7 @@ from kitepilot.run import RUN_FOLDER_VARIABLE, Run
 from kitepilot.topics import TOPICS
 
 pytestmark = pytest.mark.stack
-EMAIL, PASSWORD = "owner@example.test", "pl4nted password of the owner"
+EMAIL, PASSWORD = "owner@example.test", "pl4nted words by the sea"
 WITHIN_S = 120.0
 
 
