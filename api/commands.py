@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 import msgspec
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from api.control import Asked, ControlDesk
 from api.identity import Principal
@@ -22,6 +22,8 @@ from api.problems import Problem
 
 REMEMBERED = 4_096  # keys
 MAX_KEY = 100
+AT_ONCE = 8  # of each kind
+COMMAND_HEADER = "x-command-id"
 _REFUSALS = {409: "conflict", 503: "log_unreachable"}
 
 
@@ -36,12 +38,16 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Commands:
-    """From any thread. `control` says what is to be said."""
+    """From any thread. `control` says what is to be said.
+
+    Words to the decisions have threads of their own (`lane`): none waits behind what waits for a database.
+    """
 
     def __init__(self, control: ControlDesk) -> None:
         self._control = control
         self._turn = threading.Lock()
         self._seen: OrderedDict[str, tuple[str, Accepted]] = OrderedDict()
+        self.lane, self._acts = CapacityLimiter(AT_ONCE), CapacityLimiter(AT_ONCE)
 
     async def give(
         self,
@@ -56,10 +62,11 @@ class Commands:
         """Say a word to the decisions.
 
         Raises:
-            Problem: key_reused, conflict, log_unreachable.
+            Problem: key_reused, conflict, log_unreachable, outcome_unknown.
         """
         act = partial(self._say, name, principal, reason, argument, now)
-        return await self.once(principal, key, f"{name} {argument} {now} {reason}", act)
+        what = f"{name} {argument} {now} {reason}"
+        return await to_thread.run_sync(self._once, principal, key, what, act, limiter=self.lane)
 
     async def once(
         self, principal: Principal, key: str | None, what: str, act: Callable[[str], Accepted]
@@ -69,7 +76,7 @@ class Commands:
         Raises:
             Problem: key_reused, or what `act` raises.
         """
-        return await to_thread.run_sync(self._once, principal, key, what, act)
+        return await to_thread.run_sync(self._once, principal, key, what, act, limiter=self._acts)
 
     def _once(
         self, principal: Principal, key: str | None, what: str, act: Callable[[str], Accepted]
@@ -95,9 +102,22 @@ class Commands:
     ) -> Accepted:
         asked = Asked(command_id=command_id, reason=reason, now=now)
         code, told = self._control.obey(name, asked, principal.name, argument)
+        if told["status"] == "unknown":
+            raise unknown(command_id)
         if code != 200:
             raise Problem(_REFUSALS.get(code, "unavailable"), told["reason"])
         return Accepted(command_id, "watchdog" if told["status"] == "watchdog" else "log")
+
+
+def unknown(command_id: str) -> Problem:
+    """The log was asked and has not answered."""
+    return Problem(
+        "outcome_unknown",
+        "The log has not answered: the command may or may not be recorded, now or later. Look at "
+        f"/api/v1/commands/{command_id}. The same Idempotency-Key asks again and counts once; a flatten does "
+        "not wait for the log.",
+        headers={COMMAND_HEADER: command_id},
+    )
 
 
 def _derived(principal: Principal, key: str) -> str:

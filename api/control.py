@@ -13,15 +13,16 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from api.voice import OutcomeUnknownError, Voice
 from infra.fence import Fence, Wish, ask
-from kitepilot.events import Commanded, ProfileActivated, RiskProfile, encode
+from kitepilot.events import Commanded, ProfileActivated, RiskProfile
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
-from kitepilot.topics import SESSION
 
 TOKEN_FILE = "api.token"  # noqa: S105 the name of the file
 COMMANDS = ("flatten", "halt", "reduce")
@@ -51,23 +52,25 @@ def token_of(home: Path) -> str:
 
 
 class ControlDesk:
-    """Takes commands from any thread."""
+    """Takes commands from any thread; none waits longer than two seconds for the log."""
 
     def __init__(self, run: Run, log: EventLog, token: str) -> None:
         self._run = run
-        self._log = log
+        self._voice = Voice(log, "api-control")
         self._token = token
-        self._turn = threading.Lock()
+        self._turn = threading.Lock()  # held for no I/O
         self._seen: OrderedDict[str, str] = OrderedDict()
-        self._source = f"api-control-{time.time_ns()}"
-        self._seq = 0
+
+    def close(self) -> None:
+        """Nothing more is said."""
+        self._voice.close()
 
     def permits(self, authorization: str) -> bool:
         """Whether the `Authorization` header carries the token."""
         return hmac.compare_digest(authorization.encode(), f"Bearer {self._token}".encode())
 
     def take(self, name: str, body: bytes) -> tuple[int, dict[str, str]]:
-        """HTTP status and what became of it: said | watchdog | repeated | refused and why."""
+        """HTTP status and what became of it: said | watchdog | repeated | unknown | refused, and why."""
         if name == "resume":
             return 403, _refused(
                 "the token stops trading and starts none: `kitepilot resume`, or the console"
@@ -82,45 +85,32 @@ class ControlDesk:
             return 400, _refused(f"not a command: {err}")
         if not 0 < len(wanted.command_id) <= MAX_ID:
             return 400, _refused(f"command_id must have 1 to {MAX_ID} characters")
-        with self._turn:
-            return self._once(name, wanted)
+        return self._once(name, wanted)
 
     def _once(self, name: str, wanted: Asked) -> tuple[int, dict[str, str]]:
-        known = self._seen.get(wanted.command_id)
+        """Two at once may both be said: the decisions count a command once by its id."""
+        with self._turn:
+            known = self._seen.get(wanted.command_id)
         if known is not None:
             same = known == name
             return (200, {"status": "repeated"}) if same else (409, _refused(f"this id was a {known}"))
-        code, told = self._obey(name, wanted)
+        code, told = self.obey(name, wanted)
         if code == 200:
-            self._seen[wanted.command_id] = name
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
+            with self._turn:
+                self._seen[wanted.command_id] = name
+                if len(self._seen) > REMEMBERED:
+                    self._seen.popitem(last=False)
         return code, told
 
-    def obey(self, name: str, wanted: Asked, by: str, argument: str = "") -> tuple[int, dict[str, str]]:
-        """As `take`, for one who may; what is said twice under one id the decisions hear once."""
-        with self._turn:
-            return self._obey(name, wanted, by, argument)
-
     def activate(self, profile: RiskProfile, command_id: str, by: str, reason: str) -> None:
-        """Say that a version of the risk profile is in force. Raises `LogError`, `OSError`."""
-        with self._turn:
-            now = time.time_ns()
-            said = ProfileActivated(
-                source=self._source,
-                seq=self._seq,
-                event_at=now,
-                command_id=command_id,
-                profile=profile,
-                by=by,
-                reason=reason,
-            )
-            self._log.append(SESSION.name, [encode(said, emitted_at=now)])
-            self._seq += 1
+        """Say that a version of the risk profile is in force. Raises as `Voice.say`."""
+        said = partial(ProfileActivated, command_id=command_id, profile=profile, by=by, reason=reason)
+        self._voice.say(lambda source, seq, at: said(source=source, seq=seq, event_at=at))
 
-    def _obey(
+    def obey(
         self, name: str, wanted: Asked, by: str = "api", argument: str = ""
     ) -> tuple[int, dict[str, str]]:
+        """As `take`, for one who may; what is said twice under one id the decisions hear once."""
         if name == "resume" and Fence(self._run.folder).stands():
             return 409, _refused(
                 "the watchdog's fence stands: `kitepilot resume` lowers it over a flat account"
@@ -130,24 +120,13 @@ class ControlDesk:
         try:
             self._say(name, wanted, by, argument)
         except (LogError, OSError) as err:
-            if name == "flatten":
-                return self._ask_watchdog(wanted, by)
-            return 503, _refused(f"the log does not take it: {err}")
+            return self._ask_watchdog(wanted, by) if name == "flatten" else _not_said(err)
         return 200, {"status": "said"}
 
     def _say(self, name: str, wanted: Asked, by: str, argument: str) -> None:
-        now = time.time_ns()
-        said = Commanded(
-            source=self._source,
-            seq=self._seq,
-            event_at=now,
-            command_id=wanted.command_id,
-            command=name,
-            argument=argument,
-            by=f"{by}: {wanted.reason}" if wanted.reason else by,
-        )
-        self._log.append(SESSION.name, [encode(said, emitted_at=now)])
-        self._seq += 1
+        by = f"{by}: {wanted.reason}" if wanted.reason else by
+        said = partial(Commanded, command_id=wanted.command_id, command=name, argument=argument, by=by)
+        self._voice.say(lambda source, seq, at: said(source=source, seq=seq, event_at=at))
 
     def _ask_watchdog(self, wanted: Asked, by: str) -> tuple[int, dict[str, str]]:
         wish = Wish(command_id=wanted.command_id, by=by, reason=wanted.reason, at=time.time_ns())
@@ -156,6 +135,12 @@ class ControlDesk:
         except OSError as err:
             return 503, _refused(f"neither the log nor the watchdog can be told: {err}")
         return 200, {"status": "watchdog"}
+
+
+def _not_said(err: Exception) -> tuple[int, dict[str, str]]:
+    if isinstance(err, OutcomeUnknownError):
+        return 503, {"status": "unknown", "reason": f"{err}: the command may or may not be recorded"}
+    return 503, _refused(f"the log does not take it: {err}")
 
 
 def _refused(why: str) -> dict[str, str]:

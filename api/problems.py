@@ -53,6 +53,7 @@ KINDS: dict[str, Kind] = {
     "too_many_requests": Kind(429, "Too many requests"),
     "internal": Kind(500, "Something went wrong here"),
     "log_unreachable": Kind(503, "The event log does not answer"),
+    "outcome_unknown": Kind(503, "It may or may not be recorded"),
     "record_unreachable": Kind(503, "The book of record does not answer"),
     "analysis_unreachable": Kind(503, "The book of analysis does not answer"),
     "unavailable": Kind(503, "Not available now"),

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.commands import Accepted
+from api.commands import Accepted, unknown
 from api.control import ControlDesk
 from api.problems import Problem
+from api.voice import OutcomeUnknownError
 from infra.postgres.binaries import PostgresError
 from infra.postgres.embedded import database_url
 from infra.postgres.profile_changes import Edit, store
@@ -56,7 +57,7 @@ def make(run: Run, control: ControlDesk, wanted: Wanted, command_id: str) -> Acc
     """Write the version, say it. In a thread: it waits for PostgreSQL.
 
     Raises:
-        Problem: step_up_required, refused, record_unreachable, log_unreachable.
+        Problem: step_up_required, refused, record_unreachable, log_unreachable, outcome_unknown.
     """
 
     def edit(present: RiskProfile, _: object) -> RiskProfile:
@@ -68,6 +69,8 @@ def make(run: Run, control: ControlDesk, wanted: Wanted, command_id: str) -> Acc
     made = _stored(run, edit, wanted)
     try:
         control.activate(made, command_id, wanted.by, wanted.reason)
+    except OutcomeUnknownError as err:
+        raise unknown(command_id) from err
     except (LogError, OSError) as err:
         raise Problem(
             "log_unreachable", f"Version {made.version} is stored, and the run could not be told of it."

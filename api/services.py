@@ -51,6 +51,7 @@ class Services:
 
     def close(self) -> None:
         """Let go of the books."""
+        self.control.close()
         self.identity.close()
         self.record.close()
         self.analysis.close()

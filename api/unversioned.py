@@ -85,7 +85,7 @@ async def control(
     if not desk.permits(request.headers.get("authorization", "")):
         return Response({"status": "refused", "reason": "the token of this home is asked"}, status_code=401)
     body = await request.body()
-    code, told = await to_thread.run_sync(partial(desk.take, name, body))
+    code, told = await to_thread.run_sync(partial(desk.take, name, body), limiter=services.commands.lane)
     return Response(told, status_code=code)
 
 

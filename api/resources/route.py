@@ -12,17 +12,23 @@ from litestar.openapi.spec import Example
 from litestar.response.base import ASGIResponse
 
 from api import problems
+from api.commands import COMMAND_HEADER, Accepted
 
 ALWAYS = (400, 401, 403, 429, 500)
 HASH_BYTES = 12
 
 
 class Tagged(Response[Any]):
-    """Carries an ETag of its body; whoever has that body already is told so with 304 and no body."""
+    """Carries an ETag of its body; whoever has that body already is told so with 304 and no body.
+
+    Where it accepts a command it carries the command's id.
+    """
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **more: Any) -> ASGIResponse:
         """As the framework's, for a GET that went well with its tag."""
         whole = super().to_asgi_response(app, request, **more)
+        if isinstance(self.content, Accepted):
+            whole.headers[COMMAND_HEADER] = self.content.command_id
         if request.method not in ("GET", "HEAD") or whole.status_code != 200:
             return whole
         tag = f'"{hashlib.blake2b(whole.body, digest_size=HASH_BYTES).hexdigest()}"'
