@@ -20,6 +20,7 @@ from api.live import stream
 from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
 from api.resources import (
+    alerts,
     book,
     chart,
     market,
@@ -53,6 +54,7 @@ RESOURCES = (
     trading,
     timeline,
     risk_preview,
+    alerts,
 )
 
 #: What handlers ask for by name.

@@ -48,7 +48,10 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Who(msgspec.Struct, frozen=True):
-    """Who asks, and what he may do. `csrf_token` goes with every unsafe request of a session."""
+    """Who asks, and what he may do. `csrf_token` goes with every unsafe request of a session.
+
+    `ends_in_s`: when the session ends if nobody uses it; null where none was asked about.
+    """
 
     id: str
     name: str
@@ -58,6 +61,7 @@ class Who(msgspec.Struct, frozen=True):
     session: str
     fresh_until: str | None
     csrf_token: str
+    ends_in_s: float | None = None
 
 
 class SessionShown(msgspec.Struct, frozen=True):
@@ -94,13 +98,14 @@ class TokenMade(msgspec.Struct, frozen=True):
         return f"TokenMade({self.about.id})"
 
 
-def who(principal: Principal, csrf_token: str, now: int) -> Who:
-    """`csrf_token` "" where none is needed."""
+def who(principal: Principal, csrf_token: str, now: int, ends_at: int = 0) -> Who:
+    """`csrf_token` "" where none is needed; `now`, `ends_at` ns UTC, 0 where nothing ends."""
     until = utc(principal.fresh_at + STEP_UP_NS) if principal.fresh(now) else None
+    ends_in_s = max(ends_at - now, 0) / 1e9 if ends_at else None
     rights = sorted(principal.rights)
     return Who(
         principal.id, principal.name, principal.role.value, rights, principal.way, principal.session, until,
-        csrf_token,
+        csrf_token, ends_in_s,
     )  # fmt: skip
 
 

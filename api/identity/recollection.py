@@ -63,6 +63,11 @@ class Recollection(Generic[Key, Row]):
         if len(self._rows) > REMEMBERED:
             self._rows.popitem(last=False)
 
+    def peek(self, key: Key) -> Row | None:
+        """What is remembered, however old."""
+        known = self._rows.get(key)
+        return known[0] if known else None
+
     def forget(self, key: Key) -> None:
         self._rows.pop(key, None)
 

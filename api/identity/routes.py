@@ -68,8 +68,11 @@ async def sign_in(data: JSONBody[SignIn], request: Asking, identity: Desk) -> Re
 async def session(request: Asking, identity: Desk) -> Who:
     """Of the session, the program's token, or the home's token."""
     principal = principal_of(request)
-    csrf = identity.sessions.csrf_token(principal.session) if principal.way == BY_SESSION else ""
-    return who(principal, csrf, identity.gate.now())
+    now, sessions = identity.gate.now(), identity.sessions
+    if principal.way != BY_SESSION:
+        return who(principal, "", now)
+    ends_at = sessions.ends_at(request.cookies.get(sessions.cookie_name, ""))
+    return who(principal, sessions.csrf_token(principal.session), now, ends_at)
 
 
 @delete(

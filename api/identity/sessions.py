@@ -1,7 +1,7 @@
 """Sessions of people: a random secret in a cookie, kept as a hash, changed at sign-in and at each step-up.
 
-A session ends after half an hour without use, after twelve hours, and when it is ended. Its name
-(`session_id`) opens nothing; the token against forged requests is made from it with a key of this home.
+A session ends after half an hour in which nobody used it (`api.identity.presence`), after twelve hours, and when
+it is ended. Its name (`session_id`) opens nothing; the token against forged requests is made from it with a key of this home.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from litestar.datastructures import Cookie
 
 from api.identity.accounts import Accounts, AccountsAwayError
 from api.identity.peers import Connection
+from api.identity.presence import attended
 from api.identity.principal import OWN, RIGHTS, Principal, Role
 from api.identity.recollection import Recollection
 from infra.postgres import sign_ins
@@ -63,10 +64,10 @@ class Sessions:
 
     async def way(self, connection: Connection) -> Principal | None:
         """Who has the session of the cookie; None without one that holds, or while nobody can be asked."""
-        return await self.principal(connection.cookies.get(self.cookie_name, ""))
+        return await self.principal(connection.cookies.get(self.cookie_name, ""), used=attended(connection))
 
-    async def principal(self, secret: str) -> Principal | None:
-        """As `way`, by the cookie's value."""
+    async def principal(self, secret: str, *, used: bool = True) -> Principal | None:
+        """As `way`, by the cookie's value; `used`: somebody is there."""
         if not secret or len(secret) > 2 * SECRET_BYTES:
             return None
         key = _hash(secret)
@@ -80,8 +81,14 @@ class Sessions:
         row, rights = found.row, RIGHTS[Role(found.row.role)]
         if found.away:
             return Principal(row.user_id, row.email, Role(row.role), rights - {OWN}, 0, row.session_id)
-        await self._note_use(key, row)
+        if used:
+            await self._note_use(key, row)
         return Principal(row.user_id, row.email, Role(row.role), rights, row.fresh_at_ns, row.session_id)
+
+    def ends_at(self, secret: str) -> int:
+        """When the session that was just looked at ends if nobody uses it any more, ns UTC; 0: not known."""
+        known = self._known.peek(_hash(secret))
+        return min(known.seen_at_ns + IDLE_NS, known.began_at_ns + LONGEST_NS) if known else 0
 
     async def step_up(self, secret: str) -> str | None:
         """A new secret for the session, whose one-time code is of now; None where it has ended meanwhile."""

@@ -21,6 +21,7 @@ from litestar.types import Receive, Send
 from api import problems
 from api.identity import READ
 from api.identity.gate import Gate
+from api.identity.presence import BY_ITSELF
 from api.live.hub import FullError, Hub, Reader, Sent
 from api.live.ring import BehindError
 from api.services import Services
@@ -121,6 +122,7 @@ def as_frame(sent: Sent) -> bytes:
 
 @get(
     "/live",
+    opt=BY_ITSELF,
     operation_id="live",
     summary="Server-sent events: pnl, positions, order, signal, verdict, alert, state, feed, health",
     media_type="text/event-stream",
@@ -154,7 +156,7 @@ async def live(
     return Stream(iterator=lines(), media_type="text/event-stream", headers=headers, status_code=200)
 
 
-@websocket("/live/ws")
+@websocket("/live/ws", opt=BY_ITSELF)
 async def live_frames(
     socket: WebSocket[Any, Any, Any], services: NamedDependency[Services], last_event_id: FromQuery[str] = ""
 ) -> None:
@@ -188,6 +190,7 @@ async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:
 
 @get(
     "/live/snapshot",
+    opt=BY_ITSELF,
     operation_id="live_snapshot",
     summary="Everything the streams say now, in one answer",
     responses={

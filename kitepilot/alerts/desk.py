@@ -82,6 +82,11 @@ class Alert(msgspec.Struct):
     def open(self) -> bool:
         return not (self.over_at or self.acknowledged_at)
 
+    @property
+    def state(self) -> str:
+        """open (wants somebody) | seen | over."""
+        return "over" if self.over_at else "seen" if self.acknowledged_at else "open"
+
 
 class Message(msgspec.Struct, frozen=True):
     """What one target is told. `due_at` in ns; `word`: raised | again | over."""

@@ -120,7 +120,6 @@ def described(alert: Alert) -> dict[str, Any]:
     """An alert for people and programs: times in ns UTC and IST."""
     from kitepilot.market.calendar import to_ist
 
-    seen = f"seen by {alert.acknowledged_by}" if alert.acknowledged_at else ""
     return {
         "key": alert.key,
         "number": alert.number,
@@ -132,7 +131,7 @@ def described(alert: Alert) -> dict[str, Any]:
         "over_at": alert.over_at,
         "acknowledged_at": alert.acknowledged_at,
         "acknowledged_by": alert.acknowledged_by,
-        "state": "over" if alert.over_at else seen or "open",
+        "state": f"seen by {alert.acknowledged_by}" if alert.state == "seen" else alert.state,
         "told": {name: told.times for name, told in alert.told.items()},
     }
 

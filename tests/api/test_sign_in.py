@@ -19,6 +19,7 @@ from served import CHEAP, TEST_HOST, TOKEN
 from api.app import create_app
 from api.identity.desk import Identity, identity_of
 from api.identity.guards import fresh, operates, owns
+from api.identity.presence import HEADER
 from api.identity.sessions import IDLE_NS, KEPT, LONGEST_NS
 from infra.audit.acts import acts_log
 from infra.postgres import accounts, sign_ins
@@ -221,6 +222,25 @@ def test_a_session_ends_unused_after_half_an_hour_and_used_after_twelve(
         assert used.get("/api/v1/session").status_code == 200
     clock.pass_s(IDLE_NS / SECOND / 2)
     assert used.get("/api/v1/session").status_code == 401
+
+
+def test_a_page_that_asks_by_itself_keeps_no_forgotten_session(
+    browser: Callable[[], Client], enrolled: Enrol, clock: Clock
+) -> None:
+    client = sign_in(browser(), enrolled("owner"))
+    by_itself = {HEADER: "1"}
+    for _ in range(5):
+        clock.pass_s(IDLE_NS / SECOND / 6)
+        assert client.get("/api/v1/session", headers=by_itself).status_code == 200
+    left = client.get("/api/v1/session", headers=by_itself).json()["ends_in_s"]
+    assert left == pytest.approx(IDLE_NS / SECOND / 6)
+    assert client.get("/api/v1/session").status_code == 200  # somebody came back
+    assert client.get("/api/v1/session", headers=by_itself).json()["ends_in_s"] == IDLE_NS / SECOND
+    for _ in range(5):
+        clock.pass_s(IDLE_NS / SECOND / 6)
+        assert client.get("/api/v1/live/snapshot").status_code == 200  # what the streams say: nobody's use
+    clock.pass_s(IDLE_NS / SECOND / 6)
+    assert client.get("/api/v1/session", headers=by_itself).status_code == 401
 
 
 def test_who_signs_out_or_is_ended_elsewhere_is_out_at_once(

@@ -1,5 +1,6 @@
 // Requests to the API. What changes something carries the session's CSRF token and a key that makes it count once.
 import { by } from "./dom.js";
+import { present } from "./presence.js";
 import { t } from "./words.js";
 
 let token = null;
@@ -14,8 +15,11 @@ export class Refused extends Error {
 }
 
 export async function get(path) {
-  return read(await fetch(path, { headers: { accept: "application/json" } }));
+  return read(await fetch(path, { headers: asked() }));
 }
+
+// What a page asks while nobody is there is no use of the session.
+const asked = () => ({ accept: "application/json", ...(present() ? {} : { "x-unattended": "1" }) });
 
 export async function session() {
   const told = await get("/api/v1/session");
@@ -39,7 +43,7 @@ export async function post(path, body = {}, { key = crypto.randomUUID(), method 
 
 async function send(path, body, key, method) {
   if (token === null) await session().catch(() => {});
-  const headers = { "content-type": "application/json", accept: "application/json", "idempotency-key": key };
+  const headers = { ...asked(), "content-type": "application/json", "idempotency-key": key };
   if (token) headers["x-csrf-token"] = token;
   return read(await fetch(path, { method, headers, body: JSON.stringify(body) }));
 }

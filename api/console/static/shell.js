@@ -1,7 +1,8 @@
 // What stands on every page: the header's figures, Halt and Flatten, alerts, theme, language, the way out.
-import { post, session } from "./ask.js";
+import { post } from "./ask.js";
 import { by, cookie, el, put } from "./dom.js";
 import { clock, signed, tone } from "./format.js";
+import { watchTheEnd } from "./ending.js";
 import { live, now, start } from "./live.js";
 import { standBy } from "./stop.js";
 import { t, word } from "./words.js";
@@ -88,4 +89,4 @@ matchMedia("(prefers-color-scheme: light)").addEventListener("change", tellTheme
 
 standBy();
 start();
-session().catch(() => {});
+watchTheEnd();
