@@ -1,4 +1,4 @@
-"""The files in `static/` and the catalogues -> what browsers are served: from memory, compressed.
+"""The files in `static/` -> what browsers are served: from memory, compressed.
 
 The address holds a digest of all of them: a page that was made by this version asks for this version's files.
 """
@@ -19,12 +19,10 @@ from litestar.params import FromPath
 from api.identity.guards import OPEN
 
 FOLDER = Path(__file__).parent / "static"
-CATALOGUES = Path(__file__).parent / "catalogues"
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
-    ".json": "application/json",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
     ".md": "text/plain; charset=utf-8",
@@ -59,9 +57,8 @@ class Assets:
 def assets() -> Assets:
     """Read once; what changes on disk afterwards is served after the next start."""
     files = {
-        path.relative_to(folder.parent if folder == CATALOGUES else folder).as_posix(): _asset(path)
-        for folder in (FOLDER, CATALOGUES)
-        for path in sorted(folder.rglob("*"))
+        path.relative_to(FOLDER).as_posix(): _asset(path)
+        for path in sorted(FOLDER.rglob("*"))
         if path.suffix in TYPES
     }
     together = hashlib.blake2b(digest_size=8)

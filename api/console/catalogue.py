@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
-from api.console.assets import CATALOGUES
-
+CATALOGUES = Path(__file__).parent / "catalogues"
 LANGUAGES = ("en-IN", "hi-IN")
 FIRST = LANGUAGES[0]
 

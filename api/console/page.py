@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +15,8 @@ from litestar.exceptions import NotAuthorizedException
 from litestar.response import Redirect
 
 from api.console.assets import assets
-from api.console.catalogue import LANGUAGES, chosen, speaker
+from api.console.catalogue import LANGUAGES, catalogue, chosen, speaker
+from api.console.inlay import Inlay
 from api.identity import OPERATE, OWN, Principal
 from kitepilot import __version__
 
@@ -22,11 +24,11 @@ LANGUAGE_COOKIE = "kitepilot-language"
 THEME_COOKIE = "kitepilot-theme"
 THEMES = ("dark", "light")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'{styles}; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+QUICKLY = 4  # gzip: a page is made anew each time
 HEADERS = {
-    "content-security-policy": POLICY,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -45,6 +47,7 @@ class Place:
 NAVIGATION: tuple[Place, ...] = (
     Place("nav.now", "/"),
     Place("nav.day", "/day"),
+    Place("nav.alerts", "/alerts"),
     Place("nav.chart", "/chart"),
     Place("nav.risk", "/risk"),
     Place("nav.strategies", "/strategies"),
@@ -65,12 +68,13 @@ def _templates() -> Environment:
 
 def page(
     request: Request[Any, Any, Any], template: str, *, path: str, status_code: int = 200, **shown: Any
-) -> Response[str]:
+) -> Response[bytes]:
     """`path` is the page's own, for the navigation; `shown` is what its template names besides."""
     language = chosen(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
     theme = request.cookies.get(THEME_COOKIE, "")
     principal = request.scope.get("user")
     rights = principal.rights if isinstance(principal, Principal) else frozenset()
+    inlay = Inlay()
     text = (
         _templates()
         .get_template(template)
@@ -80,6 +84,9 @@ def page(
             languages=LANGUAGES,
             theme=theme if theme in THEMES else "",
             asset=assets().url,
+            style=inlay.style,
+            data=inlay.data,
+            words=catalogue(language),
             navigation=NAVIGATION,
             path=path,
             principal=principal,
@@ -89,7 +96,16 @@ def page(
             **shown,
         )
     )
-    return Response(text, media_type="text/html; charset=utf-8", status_code=status_code, headers=HEADERS)
+    headers = {
+        **HEADERS,
+        "content-security-policy": POLICY.format(styles=inlay.sources),
+        "vary": "accept-encoding",
+    }
+    body = text.encode()
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        body = gzip.compress(body, QUICKLY, mtime=0)
+    return Response(body, media_type="text/html; charset=utf-8", status_code=status_code, headers=headers)
 
 
 def to_sign_in(connection: ASGIConnection[Any, Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:

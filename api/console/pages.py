@@ -5,51 +5,60 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotAuthorizedException
 
 from api.console import assets
 from api.console.page import page, to_sign_in
 from api.identity.guards import OPEN, reads
+from api.services import Services
 
 
 @get("/sign-in", opt=OPEN, include_in_schema=False)
-async def sign_in(request: Request[Any, Any, Any]) -> Response[str]:
+async def sign_in(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The door. Where it leads afterwards is checked in the browser: a path of ours, nothing else."""
     return page(request, "sign_in.html", path="/sign-in")
 
 
 @get("/", guards=[reads], include_in_schema=False)
-async def now(request: Request[Any, Any, Any]) -> Response[str]:
-    """What is so at this moment."""
-    return page(request, "now.html", path="/")
+async def now(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[bytes]:
+    """What is so at this moment: its figures come with it, and the stream goes on from them."""
+    opening = services.hub.opening()
+    return page(request, "now.html", path="/", figures=opening.body, last_id=opening.id)
 
 
 @get("/day", guards=[reads], include_in_schema=False)
-async def day(request: Request[Any, Any, Any]) -> Response[str]:
+async def day(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Everything that happened today, and the whole of each decision."""
     return page(request, "day.html", path="/day")
 
 
+@get("/alerts", guards=[reads], include_in_schema=False)
+async def alerts(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """What a person must know, and who said that he does."""
+    return page(request, "alerts.html", path="/alerts")
+
+
 @get("/chart", guards=[reads], include_in_schema=False)
-async def chart(request: Request[Any, Any, Any]) -> Response[str]:
+async def chart(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Candles of an instrument with the decisions on them."""
     return page(request, "chart.html", path="/chart")
 
 
 @get("/risk", guards=[reads], include_in_schema=False)
-async def risk(request: Request[Any, Any, Any]) -> Response[str]:
+async def risk(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The limits, and what a change of them would have refused today."""
     return page(request, "risk.html", path="/risk")
 
 
 @get("/strategies", guards=[reads], include_in_schema=False)
-async def strategies(request: Request[Any, Any, Any]) -> Response[str]:
+async def strategies(request: Request[Any, Any, Any]) -> Response[bytes]:
     """What trades, and the models it listens to."""
     return page(request, "strategies.html", path="/strategies")
 
 
 @get("/runs", guards=[reads], include_in_schema=False)
-async def runs(request: Request[Any, Any, Any]) -> Response[str]:
+async def runs(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Every run of this home and what its day came to."""
     return page(request, "runs.html", path="/runs")
 
@@ -59,4 +68,4 @@ def router(*handlers: Any) -> Router:
     return Router("/", route_handlers=handlers, exception_handlers={NotAuthorizedException: to_sign_in})
 
 
-ROUTES: list[Any] = [router(sign_in, now, day, chart, risk, strategies, runs), assets.asset]
+ROUTES: list[Any] = [router(sign_in, now, day, alerts, chart, risk, strategies, runs), assets.asset]

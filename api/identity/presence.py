@@ -1,8 +1,8 @@
 """Whether a person stands behind a request, or a page that was left open asks by itself.
 
-An open page streams and polls for as long as it is open: counted as use it would keep a forgotten session for
-ever. A request of nobody's says so; the streams, which cannot, are marked on their routes. Whoever lies about it
-keeps his own session alive, and no other.
+An open page streams and polls for as long as it is open: counted as use it would keep a forgotten session
+for ever. A request of nobody's says so; the streams, which cannot, are marked on their routes. Whoever lies
+about it keeps his own session alive, and no other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Sessions of people: a random secret in a cookie, kept as a hash, changed at sign-in and at each step-up.
 
-A session ends after half an hour in which nobody used it (`api.identity.presence`), after twelve hours, and when
-it is ended. Its name (`session_id`) opens nothing; the token against forged requests is made from it with a key of this home.
+A session ends after half an hour in which nobody used it (`api.identity.presence`), after twelve hours, and
+when it is ended. Its name (`session_id`) opens nothing; the token against forged requests is made from it
+with a key of this home.
 """
 
 from __future__ import annotations

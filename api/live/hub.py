@@ -191,6 +191,12 @@ class Hub:
         with self._lock:
             return self._snapshot()
 
+    def opening(self) -> Sent:
+        """The snapshot, and the id from which a stream goes on after it."""
+        with self._lock:
+            place = "-".join(str(each) for each in self._ring.place)
+            return Sent("snapshot", self._snapshot(), f"{self.run_id}@{place}")
+
     @property
     def readers(self) -> int:
         return len(self._readers)

@@ -54,7 +54,7 @@ Opened = Callable[..., "Page"]
 def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, Any]]) -> Iterator[Opened]:
     """`opened("/", width=, height=, scheme=, language=)`: a page that the owner looks at.
 
-    `cookies=[]` for a stranger.
+    `cookies=[]` for a stranger; `clock=True` for a page whose clock the test puts forward.
 
     The test fails when a page raised an error or asked anything of another host.
     """
@@ -71,6 +71,8 @@ def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, An
             context.set_default_timeout(WITHIN_S * 1e3)
             stack.callback(context.close)
             page = context.new_page()
+            if more.get("clock"):
+                page.clock.install()
             watched.watch(page, console.url)
             page.goto(f"{console.url}{path}", wait_until="domcontentloaded")
             return page

@@ -12,6 +12,7 @@ import api.console
 from api.console.assets import FOLDER
 from api.console.catalogue import FIRST, LANGUAGES, catalogue, chosen, speaker
 from api.identity import Role
+from kitepilot.alerts.kinds import BY_NAME, Severity
 from kitepilot.events import OrderStatus, Purpose, Side, TradingState
 from kitepilot.models.gates import GATES, name_of
 from kitepilot.models.stages import Move, Stage
@@ -59,6 +60,9 @@ def test_another_language_says_everything_with_the_same_figures(language: str) -
         ("stage", Stage),
         ("move", Move),
         ("gate", [name_of(gate) for gates in GATES.values() for gate in gates]),
+        ("severity", Severity),
+        ("alert", list(BY_NAME)),
+        ("to_do", list(BY_NAME)),
     ],
 )
 def test_every_word_of_the_desk_is_told_in_words(language: str, family: str, words: list[str]) -> None:

@@ -17,6 +17,14 @@ LIVE = "document.documentElement.dataset.link === 'live'"
 STALE = "document.documentElement.dataset.link === 'stale'"
 OLD = "'<button data-acts id=old>x</button>'"
 pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
+#: Which element has the focus, by its name for the desk, and whether it shows that it has.
+FOCUSED = """() => {
+  const at = document.activeElement, style = getComputedStyle(at);
+  const other = at.className || at.getAttribute('href') || at.getAttribute('aria-labelledby');
+  const name = at.dataset.stop || at.id || other;
+  const seen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  return [at === document.body ? 'BODY' : name, seen];
+}"""
 PAINTED = """
 window.lcp = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((each) => { window.lcp = each.startTime; }))
@@ -95,6 +103,23 @@ def test_a_page_that_hears_nothing_says_so_and_acts_on_nothing_old(console: Cons
     assert page.locator("#old").is_enabled()
 
 
+def test_halt_and_flatten_are_the_first_stops_of_the_tab_key_and_every_stop_is_seen(opened: Opened) -> None:
+    page = opened("/")
+    wait_for(page, LIVE)
+    stops = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name, seen = page.evaluate(FOCUSED)
+        if name in stops or name == "BODY":
+            break
+        stops.append(name)
+        assert seen, f"{name}: the focus cannot be seen"
+    assert stops[0] == "skip"
+    assert {"halt", "flatten"} <= set(stops[:4])
+    assert {"sign-out", "language", "theme"} <= set(stops), "the way out is reached by keys too"
+    assert stops.index("flatten") < stops.index("/day") < stops.index("sign-out")
+
+
 def test_a_finger_that_slips_halts_nothing(console: Console, opened: Opened) -> None:
     page = opened("/")
     wait_for(page, LIVE)
@@ -117,6 +142,28 @@ def test_a_halt_by_keyboard_alone_is_seen_in_every_tab(console: Console, opened:
     wait_for(here, "document.getElementById('stop-end').textContent.includes('Halted')")
     wait_for(there, "document.querySelector('.trading').dataset.state === 'halted'")
     assert console.snapshot()["state"]["state"] == "halted"
+
+
+def test_a_halt_calls_people_until_one_says_that_he_knows(
+    console: Console, opened: Opened, screenshots: Path, owner: Person
+) -> None:
+    """Said in one tab, it is known in the other, on the page Alerts and to whoever would have been called."""
+    assert console.snapshot()["state"]["state"] == "halted"
+    here, there, listed = opened("/"), opened("/day"), opened("/alerts")
+    button = "document.querySelector('#banners [data-severity=critical] button')"
+    for page in (here, there):
+        wait_for(page, f"{button} !== null")
+    wait_for(listed, "document.querySelector('#alerts button') !== null")
+    for page, name in ((here, "now-banner"), (listed, "alerts")):
+        page.screenshot(path=screenshots / f"{name}.png")
+        assert not (found := barriers(page)), as_text(found)
+    here.locator("#banners [data-severity=critical] button").press("Enter")
+    for page in (here, there):
+        wait_for(page, f"{button} === null")
+    wait_for(listed, "document.querySelector('#alerts button') === null")
+    assert owner.email in listed.locator("#alerts").inner_text()
+    (known,) = [each for each in console.get("/api/v1/alerts")["items"] if each["kind"] == "halted"]
+    assert (known["state"], known["acknowledged_by"]) == ("seen", owner.email)
 
 
 def test_the_owner_resumes_with_a_fresh_code(console: Console, opened: Opened, owner: Person) -> None:

@@ -8,6 +8,7 @@ import { t } from "./words.js";
 const SILENT_MS = 5000; // a heartbeat comes every two seconds
 const QUIET_S = 15; // without a word of the decisions, while the session runs
 const KEPT = 40;
+const UNSEEN_MS = 30000; // a tab that nobody sees lets its connection go: a browser has six for all its tabs
 const FIGURES = ["state", "pnl", "positions", "feed", "health"];
 const EVENTS = ["signal", "verdict", "order", "alert"];
 
@@ -22,10 +23,30 @@ let linked = "";
 
 const tell = (kind, detail) => live.dispatchEvent(new CustomEvent(kind, { detail }));
 
+// What came with the page itself; the stream goes on from there.
+export function begin() {
+  takeSnapshot(JSON.parse(by("figures").textContent));
+  lastId = document.querySelector("[data-last-id]").dataset.lastId;
+}
+
 export function start() {
   open();
   setInterval(look, 500);
-  document.addEventListener("visibilitychange", () => document.hidden || look());
+  document.addEventListener("visibilitychange", seen);
+}
+
+let unseen = 0;
+function seen() {
+  clearTimeout(unseen);
+  if (document.hidden) {
+    unseen = setTimeout(() => {
+      source.close();
+      source = null;
+    }, UNSEEN_MS);
+    return;
+  }
+  if (!source) open();
+  look();
 }
 
 export const stale = () => linked === "stale" || linked === "quiet";
@@ -63,7 +84,7 @@ async function refused() {
   else
     setTimeout(() => {
       retrying = false;
-      open();
+      if (source) open();
     }, 1000);
 }
 

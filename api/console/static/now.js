@@ -1,11 +1,11 @@
 // The page Now. Everything on it comes from `live.js`; nothing is worked out that the system has not said.
-import { post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
 import { clock, left, number, price, rupees, signed, tone } from "./format.js";
-import { live, now, stale } from "./live.js";
+import { begin, live, now, stale } from "./live.js";
 import { t, word } from "./words.js";
 
-const SHOWN = 12;
+const SHOWN = 10;
+const ORDERS_SHOWN = 16;
 const BUSY = 0.7; // of a limit: the gauge warns
 const FULL = 0.9;
 
@@ -69,6 +69,7 @@ async function resume() {
   const button = by("resume");
   button.disabled = true;
   try {
+    const { post } = await import("./ask.js"); // not before the first figures are drawn
     await post("/api/v1/resume", { reason: "console" });
     put(by("resume-said"), t("state.resume_sent"));
   } catch (err) {
@@ -89,21 +90,19 @@ function positionRow(row, atMs) {
   const side = row.quantity > 0 ? t("side.long") : t("side.short");
   return el(
     "tr", "",
-    el("th", "", row.tradingsymbol), cell(row.strategy), cell(`${side} ${number(held)}`, "n"),
-    cell(price(row.cost_paise / held), "n"), cell(price(row.last_paise), "n"),
+    el("th", "", row.tradingsymbol), cell(`${side} ${number(held)}`, "n"),
     cell(signed(row.unrealised_paise), "n", tone(row.unrealised_paise)),
-    cell(price(row.stop_paise), "n"), cell(toStop === null ? "–" : `${number(toStop)} bps`, "n", toStop !== null && toStop < 10 ? "warn" : "even"),
-    cell(price(row.take_profit_paise), "n"),
+    cell(price(row.last_paise), "n"), cell(price(row.stop_paise), "n"), cell(toStop === null ? "–" : `${number(toStop)} bps`, "n", toStop !== null && toStop < 10 ? "warn" : "even"),
     cell(row.leaving ? word("leaving", row.leaving) : left(row.leave_at_ms - atMs), "n", row.leaving ? "warn" : "even"),
-    cell(left(row.square_off_at_ms - atMs), "n"),
+    cell(left(row.square_off_at_ms - atMs), "n"), cell(price(row.cost_paise / held), "n"), cell(price(row.take_profit_paise), "n"), cell(row.strategy, "n"),
   );
 }
 
 function ownersRow(row) {
   const side = row.quantity > 0 ? t("side.long") : t("side.short");
   const note = cell(t("positions.owners"), "");
-  note.colSpan = 8;
-  return el("tr", "", el("th", "", row.tradingsymbol), cell("–"), cell(`${side} ${number(Math.abs(row.quantity))}`, "n"), note);
+  note.colSpan = 9;
+  return el("tr", "", el("th", "", row.tradingsymbol), cell(`${side} ${number(Math.abs(row.quantity))}`, "n"), note);
 }
 
 function positions(told) {
@@ -146,7 +145,7 @@ function verdictText(verdict) {
 }
 
 function orders() {
-  rows(by("orders"), now.recent.order.slice(-8).reverse().map(orderItem), t("orders.none"));
+  rows(by("orders"), now.recent.order.slice(-ORDERS_SHOWN).reverse().map(orderItem), t("orders.none"));
 }
 
 function orderItem(order) {
@@ -253,4 +252,9 @@ live.addEventListener("orders", soon(orders));
 live.addEventListener("any", soon(health));
 live.addEventListener("curve", soon(() => draw(now.curve)));
 document.addEventListener("kp:theme", again);
+begin();
+requestAnimationFrame(() => {
+  const plot = Object.assign(document.createElement("script"), { src: by("curve").dataset.plot, onload: () => draw(now.curve) });
+  document.head.append(plot);
+});
 new ResizeObserver(() => chart && chart.setSize({ width: by("curve").clientWidth, height: 190 })).observe(by("curve"));

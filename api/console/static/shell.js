@@ -1,6 +1,7 @@
 // What stands on every page: the header's figures, Halt and Flatten, alerts, theme, language, the way out.
 import { post } from "./ask.js";
-import { by, cookie, el, put } from "./dom.js";
+import { watchAlerts } from "./banners.js";
+import { by, cookie, put } from "./dom.js";
 import { clock, signed, tone } from "./format.js";
 import { watchTheEnd } from "./ending.js";
 import { live, now, start } from "./live.js";
@@ -8,7 +9,6 @@ import { standBy } from "./stop.js";
 import { t, word } from "./words.js";
 
 const shown = (name) => document.querySelector(`[data-show="${name}"]`);
-const dismissed = new Set();
 
 function header() {
   const { state, pnl } = now;
@@ -32,32 +32,6 @@ function link({ detail }) {
   put(shown("link").querySelector("[data-text]"), t(`link.${detail}`));
 }
 
-const name = (alert) => `${alert.at_ms} ${alert.kind} ${alert.subject}`;
-
-function banners() {
-  const standing = now.recent.alert.filter((each) => each.severity !== "notice" && !dismissed.has(name(each)));
-  const newest = standing.slice(-3).reverse();
-  by("banners").replaceChildren(...newest.map((each) => banner(each, standing.length - newest.length)));
-}
-
-function banner(alert) {
-  const close = el("button", "plain", t("alert.dismiss"));
-  close.type = "button";
-  close.setAttribute("aria-label", `${t("alert.dismiss")}: ${word("alert", alert.kind)}`);
-  close.onclick = () => {
-    dismissed.add(name(alert));
-    banners();
-  };
-  const text = [alert.subject && word("rule", alert.subject), alert.detail].filter(Boolean).join(": ");
-  const made = el(
-    "p", "banner",
-    el("b", "", `${word("severity", alert.severity)} · ${word("alert", alert.kind)}`),
-    el("span", "", text), el("time", "", alert.ist), close,
-  );
-  made.dataset.severity = alert.severity;
-  return made;
-}
-
 function signedOut() {
   const here = encodeURIComponent(location.pathname + location.search);
   by("expired-sign-in").href = `/sign-in?next=${here}`;
@@ -66,7 +40,6 @@ function signedOut() {
 
 live.addEventListener("any", header);
 live.addEventListener("link", link);
-live.addEventListener("alerts", banners);
 document.addEventListener("kp:signed-out", signedOut);
 by("expired").addEventListener("cancel", (event) => event.preventDefault());
 
@@ -87,6 +60,8 @@ by("sign-out").onclick = async () => {
 const tellTheme = () => document.dispatchEvent(new CustomEvent("kp:theme"));
 matchMedia("(prefers-color-scheme: light)").addEventListener("change", tellTheme);
 
+header(); // of what came with the page
 standBy();
 start();
 watchTheEnd();
+watchAlerts();

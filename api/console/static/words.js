@@ -1,6 +1,5 @@
 // The page's catalogue: t(key, {name: value}). A key that is none shows itself, and a test finds it.
-const source = document.getElementById("words").href;
-const texts = await (await fetch(source)).json();
+const texts = JSON.parse(document.getElementById("words").textContent);
 
 export const language = document.documentElement.lang;
 
