@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: api-contract clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
+.PHONY: api-contract console-weight clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 
 bench-quick: bootstrap ## The same benchmarks, short form
 	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+
+console-weight: bootstrap ## What each page of the console weighs on a thin line, and when it is painted (QUICK=1)
+	@$(BIN)/python benchmarks/page_weight.py $(if $(QUICK),--quick)
 
 simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \

@@ -7,7 +7,7 @@ import { t, word } from "./words.js";
 let drawn = "";
 
 function row(each) {
-  const head = el("th", "wrap", word("alert", each.kind), each.subject ? el("span", "more", ` ${each.subject}`) : null);
+  const head = el("th", "wrap", word("alert", each.kind), each.subject ? el("span", "more", ` · ${each.subject}`) : null);
   head.scope = "row";
   const severity = el("td", "", word("severity", each.severity));
   severity.dataset.tone = { critical: "down", warning: "warn" }[each.severity] ?? "even";

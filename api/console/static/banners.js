@@ -67,7 +67,7 @@ const name = (each) => `${each.at_ms} ${each.kind} ${each.subject}`;
 
 function ofDesk(each) {
   const times = each.noticed > 1 ? t("alert.times", { count: each.noticed }) : "";
-  const text = [each.detail, times, word("to_do", each.kind)].filter(Boolean).join(" · ");
+  const text = [each.subject, each.detail, times, word("to_do", each.kind)].filter(Boolean).join(" · ");
   return { severity: each.severity, kind: each.kind, text, at: clockOf(each.raised), button: () => (operates() ? acknowledging(each) : null), state: sending.has(each.key) };
 }
 
