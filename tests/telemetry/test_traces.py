@@ -1,10 +1,8 @@
 """From tick to fill in one trace, however the topics are read, and taken by a real collector."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_collector import Collector
 
 from flows.traces import Tracing
 from infra.eventlog import open_log
@@ -136,52 +134,11 @@ def test_an_order_whose_intent_never_comes_is_told_all_the_same_after_a_while() 
 # --- to a collector -------------------------------------------------------------------------------------
 
 
-class Collector(ThreadingHTTPServer):
-    """Speaks OTLP over HTTP; refuses the first `refusing` requests for good (400: not to be tried again)."""
-
-    daemon_threads = True
-
-    def __init__(self, refusing: int = 0) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.refusing = refusing
-        self.refused = 0
-        self.taken: list[tuple[str, Any]] = []  # service, span
-        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1/traces"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.server.refused < self.server.refusing:
-            self.server.refused += 1
-            self.send_response(400)
-        else:
-            self.send_response(200)
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                named = {each.key: each.value.string_value for each in resource.resource.attributes}
-                for scope in resource.scope_spans:
-                    self.server.taken += [(named["service.name"], span) for span in scope.spans]
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     server = Collector(refusing=1)
     yield server
-    server.shutdown()
-    server.server_close()
-    server.thread.join()
+    server.close()
 
 
 @pytest.fixture
