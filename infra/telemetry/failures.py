@@ -39,7 +39,7 @@ def tell_failures(dsn_at: str, process: str, run: Run) -> None:
     except (key_urls.SecretError, sentry_sdk.utils.BadDsn) as err:
         sys.stderr.write(f"failures are told to nobody: {err}\n")
         return
-    sentry_sdk.set_tags({"process": process, "run_id": run.run_id})
+    sentry_sdk.set_tags({"process": process, "run_id": run.run_id, "config_hash": run.config_hash})
 
 
 def without_secrets(event: Event, _hint: Hint) -> Event:

@@ -30,9 +30,11 @@ MOST_OF_A_LINE = 64 << 10
 class Speaker:
     """One process's voice. Any thread may speak; a line is never torn."""
 
-    def __init__(self, out: TextIO, process: str, run_id: str, form: Literal["text", "json"]) -> None:
+    def __init__(
+        self, out: TextIO, process: str, form: Literal["text", "json"], run_id: str, config_hash: str
+    ) -> None:
         self._out = out
-        self._about = {"process": process, "run_id": run_id}
+        self._about = {"process": process, "run_id": run_id, "config_hash": config_hash}
         self._form = form
         self._turn = threading.Lock()
         self.sinks: list[Sink] = []
@@ -109,7 +111,7 @@ def install(run: Run, process: str) -> Speaker:
     note_environment()
     wanted = run.config.telemetry
     raw_out, raw_err = sys.stdout, sys.stderr
-    speaker = Speaker(raw_err, process, run.run_id, wanted.logging)
+    speaker = Speaker(raw_err, process, wanted.logging, run.run_id, run.config_hash)
     for name, raw in (("stdout", raw_out), ("stderr", raw_err)):
         lines = Lines(speaker, raw)
         setattr(sys, name, lines)

@@ -277,6 +277,16 @@ def _by(run: Run) -> str:
     return kept.desk.alerts["halted:alarm"].acknowledged_by if kept else ""
 
 
+def test_without_targets_heartbeat_and_collector_nobody_outside_is_called(run: Run, log: EventLog) -> None:
+    plain = Run(run.run_id, run.folder, configuration.Config())
+    before = set(threading.enumerate())
+    with Serving(plain):
+        log.append("decisions", [halted(0, e.TradingState.ACTIVE, e.TradingState.HALTED)])
+        until(lambda: bool((kept := state_file.read(run.folder)) and kept.desk.alerts))
+        more = [each for each in threading.enumerate() if each not in before]
+        assert len(more) == 1, "a thread for each who is told, and here only the one that follows"
+
+
 def test_a_log_that_cannot_be_read_is_told_as_well(run: Run, receiver: Receiver) -> None:
     def broken(_run: Run) -> EventLog:
         raise LogError("the log is away")

@@ -21,8 +21,7 @@ from infra import key_urls, masking
 from infra.telemetry.loki import MOST_WAITING, Loki
 from infra.telemetry.process_log import Lines, Speaker
 from kitepilot import config as configuration
-from kitepilot.config import Config, ConfigError, TelemetrySection
-from kitepilot.run import Run
+from kitepilot.config import ConfigError
 
 SECRET = "pl4nted-s3cret-value"
 WAIT_S = 60.0
@@ -79,7 +78,7 @@ def test_however_a_secret_is_cut_into_writes_no_line_holds_it(pieces: list[str])
     masking.note(SECRET)
     for form in ("text", "json"):
         out = io.StringIO()
-        lines = Lines(Speaker(out, "market", "r", form), out)  # type: ignore[arg-type]
+        lines = Lines(Speaker(out, "market", form, "r", "c0"), out)  # type: ignore[arg-type]
         for piece in pieces:
             lines.write(piece)
         lines.finish()
@@ -107,11 +106,22 @@ raise RuntimeError(f"cannot log in with {secret}")
 """
 
 
+#: Before anything else: every connection is told, and at the end whatever was loaded.
+WATCHED = """
+import atexit, sys
+def hear(event, _arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+        sys.__stderr__.write(f"connects: {event}\\n")
+sys.addaudithook(hear)
+atexit.register(lambda: sys.__stdout__.write(f"loaded: {sorted(sys.modules)}\\n"))
+"""
+
+
 def crashed(folder: Path, telemetry: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
     config = configuration.build({"telemetry": telemetry})
     (folder / "config.yaml").write_text(configuration.dump(config))
     return subprocess.run(
-        [sys.executable, "-c", CRASHES, str(folder)],
+        [sys.executable, "-c", WATCHED + CRASHES, str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -123,8 +133,12 @@ def crashed(folder: Path, telemetry: dict[str, Any], **environment: str) -> subp
 def test_a_process_that_crashes_with_a_secret_in_its_words_writes_none(tmp_path: Path) -> None:
     done = crashed(tmp_path, {"logging": "json"})
     assert done.returncode == 1
-    told = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("loaded: ")]
+    told = [json.loads(line) for line in lines]
     assert SECRET not in done.stdout + done.stderr
+    ids = {(each["process"], each["run_id"], each["config_hash"]) for each in told}
+    config = configuration.build({"telemetry": {"logging": "json"}})
+    assert ids == {("market", "r", configuration.config_hash(config))}
     levels = {each["level"] for each in told}
     assert levels == {"info", "warning", "critical"}
     (fatal,) = [each["message"] for each in told if each["level"] == "critical"]
@@ -233,10 +247,16 @@ def test_sentry_and_loki_are_told_of_a_crash_and_of_no_secret(tmp_path: Path, re
     assert "server_name" not in envelope
 
 
-def test_without_configuration_nothing_leaves() -> None:
-    wanted = Run("r", Path("r"), Config()).config.telemetry
-    assert wanted == TelemetrySection()
-    assert not (wanted.traces_url or wanted.loki_url or wanted.sentry_at)
+@pytest.mark.parametrize("loki", [False, True])
+def test_without_configuration_nothing_leaves_and_nothing_is_loaded_for_it(
+    tmp_path: Path, receiver: Receiver, loki: bool
+) -> None:
+    done = crashed(tmp_path, {"loki_url": f"http://{receiver.at}"} if loki else {})
+    assert done.returncode == 1
+    assert ("connects: " in done.stderr) == loki, "the check hears a connection"
+    (loaded,) = [line for line in done.stdout.splitlines() if line.startswith("loaded: ")]
+    assert ("'infra.telemetry.loki'" in loaded) == loki
+    assert not [name for name in ("sentry_sdk", "opentelemetry", "apprise") if f"'{name}'" in loaded]
 
 
 def test_an_address_that_is_none_is_named() -> None:
