@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: api-contract console-weight clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
+.PHONY: api-client api-contract bench-api console-weight clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,12 @@ bench: bootstrap ## All benchmarks, full length (some minutes)
 api-contract: bootstrap ## Ask every operation of the API whatever its OpenAPI allows, and what it does not (minutes; EXAMPLES=100)
 	@KITEPILOT_CONTRACT_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q --timeout=3600 tests/api/test_the_schema_is_kept.py
 
+api-client: bootstrap .venv-client/.made ## Let a generator make a client of the API's OpenAPI, and trade messages with the real process
+	@$(BIN)/python -m pytest -q tests/client
+
+bench-api: bootstrap ## p95 of every read with twenty clients and a paper day trading (QUICK=1)
+	@$(BIN)/python benchmarks/api_reads.py $(if $(QUICK),--quick)
+
 bench-dashboards: bootstrap .venv-superset/.made ## Time every chart's query in a browser's words: each within a second
 	@KITEPILOT_QUERY_WITHIN_S=1 $(BIN)/python -m pytest -q -s tests/superset/test_served_dashboards.py -k "shows_the_day or with_rows"
 
@@ -92,6 +98,13 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	@test -x .venv-dbt/bin/python || $(PYTHON) -m venv .venv-dbt
 	@$(BIN)/uv pip install --quiet --python .venv-dbt/bin/python --require-hashes -r dbt_project/requirements.lock \
 	  || .venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r dbt_project/requirements.lock
+	@touch $@
+
+.venv-client/.made: tests/client/requirements.lock $(STAMP)
+	@echo "installing the generator of clients into .venv-client ..."
+	@test -x .venv-client/bin/python || $(PYTHON) -m venv .venv-client
+	@$(BIN)/uv pip install --quiet --python .venv-client/bin/python --require-hashes -r tests/client/requirements.lock \
+	  || .venv-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/client/requirements.lock
 	@touch $@
 
 .venv-bench/.made: benchmarks/research_requirements.txt
@@ -144,6 +157,7 @@ lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(BIN)/uv pip compile --quiet dbt_project/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o dbt_project/requirements.lock
 	@$(BIN)/uv pip compile --quiet superset/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o superset/requirements.lock
+	@$(BIN)/uv pip compile --quiet tests/client/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/client/requirements.lock
 
 docs: bootstrap ## Write the reference pages that are made from the code
 	@$(BIN)/python docs/generate.py

@@ -21,7 +21,10 @@ SECURITY = {
         type="http", scheme="bearer", description="A token of a program, or the home's token."
     ),
     "session": SecurityScheme(
-        type="apiKey", name="session", security_scheme_in="cookie", description="A person who signed in."
+        type="apiKey",
+        name="kitepilot",
+        security_scheme_in="cookie",
+        description="A person who signed in; under TLS the cookie is named `__Host-kitepilot`.",
     ),
 }
 

@@ -13,6 +13,7 @@ from kitepilot.run import Run
 
 BACK_NS = 2_000_000_000  # a producer hands a message over before the log stamps it: look so much earlier
 BATCH = 2_000
+FIRST_BATCH = 32  # from a known instant on: what is looked for is near
 POLL_S = 1.0
 
 
@@ -44,8 +45,10 @@ class RunShelf:
         if start >= end:
             return
         reader = self.log.reader({(topic, 0): start})
+        size = FIRST_BATCH if since_ns else BATCH
         try:
-            while found := reader.poll(BATCH, timeout_s=POLL_S):
+            while found := reader.poll(size, timeout_s=POLL_S):
+                size = min(4 * size, BATCH)
                 yield from (record for record in found if record.offset < end)
                 if found[-1].offset >= end - 1:
                     return

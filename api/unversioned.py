@@ -9,6 +9,7 @@ from anyio import to_thread
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -17,6 +18,11 @@ from api.identity.guards import ALWAYS, OPEN, local_or_reads
 from api.postbacks import MAX_BYTES
 from api.resources.status import Health, Status, health_of, status_of
 from api.services import Services
+
+
+def words(*statuses: int) -> dict[int, ResponseSpec]:
+    """The refusals of an operation that answers machines by a word, not by a problem."""
+    return {status: ResponseSpec(dict[str, str], generate_examples=False) for status in statuses}
 
 
 @get("/health", opt=OPEN, operation_id="health", summary="Is this process doing its work?")
@@ -58,6 +64,7 @@ async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="postback",
     status_code=200,
     request_max_body_size=MAX_BYTES,
+    responses=words(400, 403, 413, 503),
     summary="An order update of the broker, signed with the API secret",
 )
 async def postback(
@@ -75,6 +82,7 @@ async def postback(
     operation_id="control",
     status_code=200,
     request_max_body_size=MAX_COMMAND_BYTES,
+    responses=words(400, 401, 403, 404, 409, 413, 503),
     summary="Flatten, halt or reduce; by the holder of the home's token",
 )
 async def control(

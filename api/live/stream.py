@@ -126,6 +126,7 @@ def as_frame(sent: Sent) -> bytes:
     operation_id="live",
     summary="Server-sent events: pnl, positions, order, signal, verdict, alert, state, feed, health",
     media_type="text/event-stream",
+    responses=problems.declared(400, 401, 403, 429, 500),
 )
 async def live(
     request: Request[Any, Any, Any], services: NamedDependency[Services], last_event_id: FromQuery[str] = ""

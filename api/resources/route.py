@@ -33,14 +33,19 @@ class Tagged(Response[Any]):
             return whole
         tag = f'"{hashlib.blake2b(whole.body, digest_size=HASH_BYTES).hexdigest()}"'
         headers = {"etag": tag, "cache-control": "private, no-cache"}
-        if tag in _known(request.headers.get("if-none-match", "")):
+        if unchanged(tag, request.headers.get("if-none-match", "")):
             return ASGIResponse(status_code=304, headers=headers)
         whole.headers.update(headers)
         return whole
 
 
-def _known(header: str) -> list[str]:
-    return [each.strip().removeprefix("W/") for each in header.split(",")]
+def unchanged(tag: str, header: str) -> bool:
+    """Whether whoever says `If-None-Match: header` has this answer: RFC 9110 13.1.2, its weak comparison.
+
+    `*` is whatever there is.
+    """
+    known = [each.strip().removeprefix("W/") for each in header.split(",")]
+    return tag in known or known == ["*"]
 
 
 def read(
