@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start h
 FOCUSED = """() => {
   const at = document.activeElement, style = getComputedStyle(at);
   const other = at.className || at.getAttribute('href') || at.getAttribute('aria-labelledby');
-  const name = at.dataset.stop || at.id || other;
+  const name = at.dataset.stop || at.id || other || at.textContent;
   const seen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
   return [at === document.body ? 'BODY' : name, seen];
 }"""
@@ -106,8 +106,8 @@ def test_halt_and_flatten_are_the_first_stops_of_the_tab_key_and_every_stop_is_s
     for _ in range(60):
         page.keyboard.press("Tab")
         name, seen = page.evaluate(FOCUSED)
-        if name in stops or name == "BODY":
-            break
+        if name == "BODY" or stops[:1] == [name]:
+            break  # round once
         stops.append(name)
         assert seen, f"{name}: the focus cannot be seen"
     assert stops[0] == "skip"

@@ -4,17 +4,23 @@ const RECENT_MS = 60000;
 const SIGNS = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"];
 
 let seenAt = performance.now(); // somebody opened the page
+let resting = "";
 const listeners = [];
 
 for (const sign of SIGNS) addEventListener(sign, seen, { capture: true, passive: true });
 
-function seen() {
-  const before = seenAt;
+function seen(event) {
+  // figures that move under a resting mouse make browsers tell of a movement that was none
+  if (event.type === "pointermove") {
+    const place = `${event.screenX} ${event.screenY}`;
+    if (place === resting) return;
+    resting = place;
+  }
   seenAt = performance.now();
-  for (const each of listeners) each(seenAt - before);
+  for (const each of listeners) each();
 }
 
 export const present = () => performance.now() - seenAt < RECENT_MS;
 
-// `hear(ms since the sign before)` at each sign of somebody.
+// `hear` is called at each sign of somebody.
 export const onSign = (hear) => listeners.push(hear);
