@@ -165,6 +165,7 @@ def test_models_are_set_side_by_side(opened: Opened, screenshots: Path) -> None:
     page = ready(opened, "/strategies")
     for box in page.locator("#models input").all():
         box.check()
+    wait_for(page, "document.querySelector('#compared table') !== null")
     page.screenshot(path=screenshots / "models-compared.png", full_page=True)
     told = page.locator("#compared").inner_text()
     assert "0.53" in told
