@@ -6,10 +6,12 @@ A person signs in over https, the command line asks it, and nothing that anybody
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import json
 import os
 import secrets
+import socket
 import ssl
 import subprocess
 import sys
@@ -31,6 +33,7 @@ from cryptography.x509.oid import NameOID
 from loopback_ports import free_port
 from typer.testing import CliRunner
 
+from api.connections import Bounds
 from infra.audit.acts import acts_log
 from infra.eventlog import open_log
 from infra.postgres.embedded import Server
@@ -44,6 +47,7 @@ from kitepilot.topics import TOPICS
 pytestmark = pytest.mark.stack
 EMAIL, PASSWORD = "owner@example.test", "pl4nted words by the sea"
 WITHIN_S = 120.0
+PER_ADDRESS = Bounds().per_address
 
 
 def self_signed(folder: Path) -> tuple[str, str]:
@@ -254,6 +258,24 @@ def test_the_command_line_asks_an_api_under_tls(house: House) -> None:
     assert own_api.status(house.run.home, house.run.config)["run_id"] == house.run.run_id
     with house.browser() as stranger:
         assert stranger.get("/status").status_code == 401, "others can reach it, so it asks who it is"
+
+
+def test_however_many_slow_clients_there_are_a_flatten_is_taken(house: House) -> None:
+    """All from the owner's own address, more than are let in: some say nothing, some half, some no TLS."""
+    context = ssl.create_default_context(cafile=house.run.config.api.tls_certificate)
+    said = (b"", b"POST /control/fl", b"POST /control/halt HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
+    with contextlib.ExitStack() as held:
+        for number in range(PER_ADDRESS + 60):
+            raw = socket.create_connection(("127.0.0.1", house.run.config.api.port), timeout=60)
+            held.callback(raw.close)
+            if number % 6:
+                peer = context.wrap_socket(raw, server_hostname="127.0.0.1")
+                held.callback(peer.close)
+                peer.sendall(said[number % 3])
+        with house.browser() as owner:
+            token = {"authorization": "Bearer " + house.planted["home token"]}
+            reply = owner.post("/control/flatten", json={"command_id": "slow", "reason": ""}, headers=token)
+        assert (reply.status_code, reply.json()["status"]) == (200, "said")
 
 
 def test_no_secret_is_in_anything_that_the_api_says_or_writes(house: House) -> None:
