@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import sqlalchemy as sa
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.postgres.binaries import PostgresError
@@ -16,6 +17,7 @@ Found = TypeVar("Found")
 AT_ONCE = 4
 CONNECT_S = 2
 STATEMENT_MS = 3_000
+WITHIN_S = 10.0  # a server that is frozen keeps no time-out of its own
 
 
 class AccountsAwayError(RuntimeError):
@@ -35,9 +37,14 @@ class Accounts:
         """`work` within one transaction.
 
         Raises:
-            AccountsAwayError: no server, none that answers in time.
+            AccountsAwayError: no server, none that answers in time: `work` may still have been done.
         """
-        return await to_thread.run_sync(self.now, work, limiter=self._turns)
+        asked = partial(to_thread.run_sync, abandon_on_cancel=True, limiter=self._turns)
+        try:
+            with fail_after(WITHIN_S):
+                return await asked(self.now, work)
+        except TimeoutError as err:
+            raise AccountsAwayError("PostgreSQL does not answer") from err
 
     def now(self, work: Callable[[sa.Connection], Found]) -> Found:
         """The same in this thread."""

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from anyio import fail_after
+
 from api.identity.accounts import AccountsAwayError
 
 Row = TypeVar("Row")
@@ -17,6 +19,8 @@ Key = TypeVar("Key", bound=Hashable)
 SECOND = 1_000_000_000
 RECHECKED_AFTER_NS = 5 * SECOND
 GRACE_NS = 15 * 60 * SECOND
+ASKED_AGAIN_NS = 2 * SECOND  # after one that did not answer
+WAITED_S = 3.0  # for a row that is known
 REMEMBERED = 10_000
 
 
@@ -34,6 +38,7 @@ class Recollection(Generic[Key, Row]):
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._rows: OrderedDict[Key, tuple[Row, int]] = OrderedDict()
+        self._silent_at: int | None = None
 
     async def recall(self, key: Key, load: Callable[[], Awaitable[Row | None]]) -> Recalled[Row] | None:
         """The row, at most five seconds old. None: there is none.
@@ -45,12 +50,18 @@ class Recollection(Generic[Key, Row]):
         now = self._now()
         if known is not None and 0 <= now - known[1] <= RECHECKED_AFTER_NS:
             return Recalled(known[0])
+        remembered = known if known is not None and now - known[1] <= GRACE_NS else None
+        if remembered and self._silent_at is not None and 0 <= now - self._silent_at < ASKED_AGAIN_NS:
+            return Recalled(remembered[0], away=True)
         try:
-            row = await load()
-        except AccountsAwayError:
-            if known is not None and now - known[1] <= GRACE_NS:
-                return Recalled(known[0], away=True)
+            with fail_after(WAITED_S if remembered else None):
+                row = await load()
+        except (AccountsAwayError, TimeoutError):
+            self._silent_at = self._now()
+            if remembered:
+                return Recalled(remembered[0], away=True)
             raise
+        self._silent_at = None
         if row is None:
             self.forget(key)
             return None

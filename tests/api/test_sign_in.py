@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import jwt
 import msgspec
+import psutil
 import pytest
 import sqlalchemy as sa
 from litestar import Litestar, post
@@ -21,6 +23,8 @@ from api.identity.desk import Identity, identity_of
 from api.identity.guards import fresh, operates, owns
 from api.identity.presence import HEADER
 from api.identity.sessions import IDLE_NS, KEPT, LONGEST_NS
+from api.identity.sign_in import Given, Peer
+from api.problems import Problem
 from infra.audit.acts import acts_log
 from infra.postgres import accounts, sign_ins
 from infra.postgres.embedded import Server
@@ -46,9 +50,14 @@ async def halt() -> str:
 
 
 @pytest.fixture(scope="module")
-def people_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Server(tmp_path_factory.mktemp("people-home")) as server:
-        yield server.url
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("people-home")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def people_url(server: Server) -> str:
+    return server.url
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +353,44 @@ def test_without_postgresql_nobody_signs_in_and_everybody_who_may_still_halts(
     assert client.post("/halt").status_code == 401, (
         "what nobody could confirm for a quarter of an hour is over"
     )
+
+
+def test_a_frozen_postgresql_keeps_nobody_who_is_signed_in_from_halting(
+    run: Run, browser: Callable[[], Client], enrolled: Enrol, clock: Clock, server: Server
+) -> None:
+    """It takes connections, answers none, and keeps no time-out: nobody but us can give up."""
+    client = sign_in(browser(), enrolled("owner"))
+    postmaster = psutil.Process(server.pid)
+    frozen = [postmaster, *postmaster.children(recursive=True)]
+    clock.pass_s(6)
+    try:
+        for process in frozen:
+            process.suspend()
+        for _ in range(5):
+            assert client.post("/halt").status_code == 201
+        assert client.post("/go").status_code == 403
+    finally:
+        for process in frozen:
+            process.resume()
+    clock.pass_s(6)
+    assert client.post("/go").status_code == 201
+
+
+def test_of_two_who_give_the_same_code_at_once_one_gets_in(
+    app: Litestar, identity: Identity, enrolled: Enrol
+) -> None:
+    person = enrolled("owner")
+    for secret in ({"totp": person.fresh_code()}, {"totp": "", "recovery_code": person.codes[0]}):
+        given = Given(person.email, person.password, **secret)
+        outcomes = asyncio.run(at_once(identity, given, 4))
+        assert sum(isinstance(each, tuple) for each in outcomes) == 1, outcomes
+        assert {each.code for each in outcomes if isinstance(each, Problem)} == {"sign_in_refused"}
+
+
+async def at_once(identity: Identity, given: Given, times: int) -> list[Any]:
+    assert identity.sign_in is not None
+    tries = [identity.sign_in.sign_in(given, Peer(f"192.0.2.{at}", "")) for at in range(times)]
+    return await asyncio.gather(*tries, return_exceptions=True)
 
 
 def test_what_is_done_is_in_the_audit_with_who_and_from_where(
