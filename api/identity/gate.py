@@ -64,6 +64,7 @@ class Gate:
         if (acts or socket) and not self._names.same_page(connection):
             raise _refusal(connection, FORGED, "The request was made by a page of another origin.")
         principal = await self.principal_of(connection)
+        connection.scope["user"] = principal  # whoever is refused from here on is in the audit by his name
         if principal is not None and principal.way == BY_SESSION:
             self._require_own_page(connection, principal, acts, socket)
         self._require_pace(connection, principal, acts)
