@@ -17,6 +17,7 @@ from api.live.hub import Hub
 from api.measures import Measures
 from api.model_changes import Mover
 from api.postbacks import PostbackDesk
+from api.readiness import Readiness
 from api.record import Record
 from api.timeline import Timeline
 from api.view import View
@@ -43,6 +44,7 @@ class Services:
     measures: Measures
     timeline: Timeline
     models: Mover
+    readiness: Readiness
 
     @property
     def gate(self) -> Gate:
@@ -85,6 +87,7 @@ def made(
         measures=measures,
         timeline=timeline,
         models=Mover(run, log, effects),
+        readiness=Readiness(run, effects),
     )
 
 

@@ -52,6 +52,7 @@ NAVIGATION: tuple[Place, ...] = (
     Place("nav.risk", "/risk"),
     Place("nav.strategies", "/strategies"),
     Place("nav.runs", "/runs"),
+    Place("nav.readiness", "/readiness"),
 )
 
 

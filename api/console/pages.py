@@ -63,9 +63,18 @@ async def runs(request: Request[Any, Any, Any]) -> Response[bytes]:
     return page(request, "runs.html", path="/runs")
 
 
+@get("/readiness", guards=[reads], include_in_schema=False)
+async def readiness(request: Request[Any, Any, Any]) -> Response[str]:
+    """The checks of the morning: may KitePilot trade, and if not, what to do."""
+    return page(request, "readiness.html", path="/readiness")
+
+
 def router(*handlers: Any) -> Router:
     """Pages: a stranger is led to the door instead of being told a problem."""
     return Router("/", route_handlers=handlers, exception_handlers={NotAuthorizedException: to_sign_in})
 
 
-ROUTES: list[Any] = [router(sign_in, now, day, alerts, chart, risk, strategies, runs), assets.asset]
+ROUTES: list[Any] = [
+    router(sign_in, now, day, alerts, chart, risk, strategies, runs, readiness),
+    assets.asset,
+]

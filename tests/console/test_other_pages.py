@@ -36,6 +36,7 @@ READY = {
     "/strategies": "document.querySelectorAll('#strategies button').length > 0"
     " && document.querySelectorAll('#models input').length === 2",
     "/runs": "document.querySelectorAll('#runs button').length > 0",
+    "/readiness": "!document.querySelector('#again').disabled",
 }
 
 
@@ -170,6 +171,26 @@ def test_models_are_set_side_by_side(opened: Opened, screenshots: Path) -> None:
     told = page.locator("#compared").inner_text()
     assert "0.53" in told
     assert "0.57" in told
+
+
+def test_a_model_shows_its_gates_and_is_not_promoted_past_them(opened: Opened, screenshots: Path) -> None:
+    page = ready(opened, "/strategies")
+    page.locator("#models button").first.click()
+    wait_for(page, "document.querySelectorAll('#gates tr').length > 2")
+    assert page.locator("#gates [data-tone=down]").count() > 0, "it has no leak check and no walk-forward"
+    assert page.locator("#promote").is_disabled() and page.locator("#rollback").is_hidden()
+    assert "registered" in page.locator("#history").inner_text()
+    page.screenshot(path=screenshots / "model-gates.png", full_page=True)
+    assert not (found := barriers(page)), as_text(found)
+
+
+def test_the_checks_of_the_morning_are_made_again(opened: Opened, screenshots: Path) -> None:
+    page = ready(opened, "/readiness")
+    page.click("#again")
+    wait_for(page, "document.querySelectorAll('#checks th').length > 5")
+    assert "green" in page.locator("#checks").inner_text()
+    page.screenshot(path=screenshots / "readiness.png", full_page=True)
+    assert not (found := barriers(page)), as_text(found)
 
 
 def test_a_run_shows_its_configuration(opened: Opened, screenshots: Path) -> None:
