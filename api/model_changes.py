@@ -51,6 +51,7 @@ class Mover:
         Raises:
             Problem: not_found, conflict, gates_refuse with every gate that does, record_unreachable.
         """
+        self._require_flag()
         with self._opened() as db:
             _require(db, model_id)
             done = model_moves.promote(db, self.run.config, model_id, to, reason, "", by=by)
@@ -67,6 +68,7 @@ class Mover:
         Raises:
             Problem: not_found, conflict, record_unreachable.
         """
+        self._require_flag()
         with self._opened() as db:
             _require(db, model_id)
             model_registry.hold(db)
@@ -86,6 +88,12 @@ class Mover:
                 return there, []
             seen = model_moves.evidence_of(db, model_id, self.run.config)
         return there, gates.judge(seen, self.run.config.models.gates, there)
+
+    def _require_flag(self) -> None:
+        if not self.run.config.flags.models_by_api:
+            raise Problem(
+                "conflict", "flags.models_by_api is off in this run: `kitepilot models` at the machine."
+            )
 
     @contextmanager
     def _opened(self) -> Iterator[sa.Connection]:

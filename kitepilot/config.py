@@ -532,6 +532,19 @@ class TelemetrySection(Section, frozen=True, kw_only=True, forbid_unknown_fields
                 raise ValueError(f"telemetry.{key} {url!r} must begin with http:// or https:// and a host")
 
 
+class FlagsSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be switched off as a whole, for one run: docs/reference/configuration.md.
+
+    `resume_by_api`: the owner resumes over the API and in the browser; off: only `kitepilot resume` does.
+    `models_by_api`: the same of promoting models and rolling them back. `strategy_hot_reload`: a paper day
+    takes the text of an own strategy whenever its file is saved; off: `kitepilot strategies reload` alone.
+    """
+
+    resume_by_api: bool = True
+    models_by_api: bool = True
+    strategy_hot_reload: bool = True
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one run."""
 
@@ -553,6 +566,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api: ApiSection = ApiSection()
     alerts: AlertsSection = AlertsSection()
     telemetry: TelemetrySection = TelemetrySection()
+    flags: FlagsSection = FlagsSection()
 
     def __post_init__(self) -> None:
         try:

@@ -53,6 +53,7 @@ NAVIGATION: tuple[Place, ...] = (
     Place("nav.strategies", "/strategies"),
     Place("nav.runs", "/runs"),
     Place("nav.readiness", "/readiness"),
+    Place("nav.settings", "/settings"),
 )
 
 

@@ -69,12 +69,18 @@ async def readiness(request: Request[Any, Any, Any]) -> Response[str]:
     return page(request, "readiness.html", path="/readiness")
 
 
+@get("/settings", guards=[reads], include_in_schema=False)
+async def settings(request: Request[Any, Any, Any]) -> Response[str]:
+    """What is configured, and from where."""
+    return page(request, "settings.html", path="/settings")
+
+
 def router(*handlers: Any) -> Router:
     """Pages: a stranger is led to the door instead of being told a problem."""
     return Router("/", route_handlers=handlers, exception_handlers={NotAuthorizedException: to_sign_in})
 
 
 ROUTES: list[Any] = [
-    router(sign_in, now, day, alerts, chart, risk, strategies, runs, readiness),
+    router(sign_in, now, day, alerts, chart, risk, strategies, runs, readiness, settings),
     assets.asset,
 ]

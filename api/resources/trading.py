@@ -166,6 +166,7 @@ async def start(
     request: ASKED, services: NamedDependency[Services], data: JSONBody[Why], idempotency_key: Key = None
 ) -> Accepted:
     """The processes must be up: `kitepilot up` starts them."""
+    _require_flag(services)
     return await services.commands.give("resume", request.user, idempotency_key, reason=data.reason)
 
 
@@ -174,6 +175,7 @@ async def resume(
     request: ASKED, services: NamedDependency[Services], data: JSONBody[Why], idempotency_key: Key = None
 ) -> Accepted:
     """409 while the watchdog's fence stands: `kitepilot resume` lowers it over a flat account."""
+    _require_flag(services)
     return await services.commands.give("resume", request.user, idempotency_key, reason=data.reason)
 
 
@@ -259,6 +261,13 @@ def _row(effect: Effect) -> CommandRow:
         decided=instant(effect.decided_at),
         flat=instant(effect.flat_at),
     )
+
+
+def _require_flag(services: Services) -> None:
+    if not services.run.config.flags.resume_by_api:
+        raise Problem(
+            "conflict", "flags.resume_by_api is off in this run: `kitepilot resume` at the machine."
+        )
 
 
 def _require_strategy(services: Services, name: str) -> None:

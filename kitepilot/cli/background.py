@@ -72,7 +72,7 @@ def refuse_second(supervisor: Supervisor) -> None:
     after_close.give_way(supervisor.home)
 
 
-def bring_up(config: Config, home: Path) -> Run:
+def bring_up(config: Config, home: Path, came_from: Path | None = None) -> Run:
     """Start everything and open the session; returns once trading. Stops everything again on failure.
 
     Live wants `live.dated` and `live.require_ready` before.
@@ -82,7 +82,7 @@ def bring_up(config: Config, home: Path) -> Run:
     require_clean(config, home)
     if config.mode == "paper":
         opening.ensure_api_secret()
-    run = opening.create_run(config, home)
+    run = opening.create_run(config, home, came_from)
     venue = (table.SANDBOX,) if config.mode == "paper" else ()
     supervisor.start(run, (*table.stores(config), *venue, *table.TRADING))
     try:

@@ -106,7 +106,7 @@ def paper(
                 "log.kind": log,
             },
         )
-        result = trade(chosen, home(), as_json=as_json)
+        result = trade(chosen, home(), as_json=as_json, came_from=config)
     if as_json:
         print(json.dumps(result))
     if result["interrupted"]:
@@ -170,7 +170,7 @@ def up(
         if chosen.mode == "live":
             chosen = live.dated(chosen, session, time.time_ns())
             live.require_ready(chosen, home(), accept_amber=accept_amber)
-        run = bring_up(chosen, home())
+        run = bring_up(chosen, home(), config)
     Console().print(f"{run.run_id} is up; `kitepilot status`, `kitepilot logs`, `kitepilot down`")
 
 
@@ -358,7 +358,7 @@ def prepare(config: ConfigOption = None) -> None:
     from kitepilot.cli.containers import prepare as step
 
     with clear_errors():
-        run = step(chosen_config(config), home())
+        run = step(chosen_config(config), home(), config)
     print(run.run_id)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import create_engine, text
 
 from infra.audit.acts import record_act
-from kitepilot import __version__
+from kitepilot import __version__, configured_from
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.audit.acts import CONFIGURED, LOGGED_IN
@@ -42,8 +42,10 @@ RESTARTED_WITHIN_S = 180.0  # a large market plays its day again for longer than
 SOURCE = "cli"
 
 
-def create_run(config: Config, home: Path) -> Run:
+def create_run(config: Config, home: Path, came_from: Path | None = None) -> Run:
     """A new run with its own folder and configuration. Ids count up per session date.
+
+    `came_from`: the file that was chosen; what it says is noted for a later look at it.
 
     Raises:
         ConfigError: the folder cannot be written (says why), or a strategy's file cannot be used.
@@ -60,6 +62,8 @@ def create_run(config: Config, home: Path) -> Run:
         written = run.folder / "config.yaml"
         written.touch(mode=0o600)  # an address in it may hold a password
         written.write_text(configuration.dump(config))
+        if came_from is not None:
+            configured_from.write(run.folder, came_from)
         write_code(run.folder)
         _record_configuration(run)
     except OSError as err:

@@ -37,6 +37,7 @@ READY = {
     " && document.querySelectorAll('#models input').length === 2",
     "/runs": "document.querySelectorAll('#runs button').length > 0",
     "/readiness": "!document.querySelector('#again').disabled",
+    "/settings": "document.querySelectorAll('#settings th').length > 100",
 }
 
 
