@@ -64,13 +64,13 @@ async def runs(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/readiness", guards=[reads], include_in_schema=False)
-async def readiness(request: Request[Any, Any, Any]) -> Response[str]:
+async def readiness(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The checks of the morning: may KitePilot trade, and if not, what to do."""
     return page(request, "readiness.html", path="/readiness")
 
 
 @get("/settings", guards=[reads], include_in_schema=False)
-async def settings(request: Request[Any, Any, Any]) -> Response[str]:
+async def settings(request: Request[Any, Any, Any]) -> Response[bytes]:
     """What is configured, and from where."""
     return page(request, "settings.html", path="/settings")
 
