@@ -24,7 +24,8 @@ from kitepilot.run import Run
 RELOAD = "config_reload"
 UNITS = {
     "_rupees": "rupees", "_bps": "bps", "_ms": "ms", "_s": "s", "_min": "min", "_gib": "GiB",
-    "_share": "share", "_per_second": "a second", "_per_minute": "a minute", "_per_day": "a day",
+    "_share": "share", "_per_s": "a second", "_per_second": "a second", "_per_minute": "a minute",
+    "_per_day": "a day",
     "_sessions": "sessions",
 }  # fmt: skip
 #: The first beginning that fits counts: how a value comes into force.
@@ -75,12 +76,13 @@ def sections(run: Run) -> list[Section]:
 
 
 def unit(key: str) -> str:
-    """By the end of its name.
+    """By the end of its name, the longest that fits.
 
     >>> unit("risk.daily_loss_rupees"), unit("broker.orders_per_second"), unit("mode")
     ('rupees', 'a second', '')
     """
-    return next((said for end, said in UNITS.items() if key.endswith(end)), "")
+    fitting = [end for end in UNITS if key.endswith(end)]
+    return UNITS[max(fitting, key=len)] if fitting else ""
 
 
 def reload(run: Run, effects: Effects, by: str, command_id: str) -> Accepted:

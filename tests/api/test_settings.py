@@ -65,6 +65,7 @@ def test_every_key_is_told_with_its_unit_and_where_it_came_from(signed_in: Signe
     )
     assert (speed["value"], speed["source"]) == (60.0, "command")
     assert rows["risk.order_quantity"]["source"] == "default"
+    assert (rows["market.updates_per_s"]["unit"], rows["session.max_lead_s"]["unit"]) == ("a second", "s")
 
 
 def test_a_file_that_says_what_it_said_stays_in_force_and_is_told_so(
