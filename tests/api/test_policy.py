@@ -32,6 +32,8 @@ GET /api/v1/audit read
 GET /api/v1/candles read
 GET /api/v1/commands read
 GET /api/v1/commands/{command_id} read
+GET /api/v1/config read
+POST /api/v1/config/reload own+fresh
 GET /api/v1/features read
 GET /api/v1/fills read
 POST /api/v1/flatten operate
@@ -50,9 +52,12 @@ POST /api/v1/models/{model_id}/promote own+fresh
 POST /api/v1/models/{model_id}/rollback own+fresh
 GET /api/v1/orders read
 GET /api/v1/orders/{name} read
+POST /api/v1/orders/{name}/cancel operate
 GET /api/v1/pnl read
 GET /api/v1/positions read
 GET /api/v1/quotes read
+GET /api/v1/readiness read
+POST /api/v1/readiness/check operate
 GET /api/v1/reports read
 GET /api/v1/reports/{run_id}/{name} read
 POST /api/v1/resume own+fresh
@@ -86,6 +91,7 @@ POST /control/{name} token
 GET /day read
 GET /health open
 GET /metrics local
+GET /readiness read
 GET /risk read
 GET /runs read
 GET /schema known
@@ -98,6 +104,7 @@ GET /schema/rapidoc known
 GET /schema/redoc known
 GET /schema/swagger known
 GET /schema/{path} known
+GET /settings read
 GET /sign-in open
 GET /status local
 GET /strategies read
