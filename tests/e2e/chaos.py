@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import chaos_plan
 import httpx
 import network_cut
