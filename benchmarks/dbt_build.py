@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "analytics"), str(ROOT / "tests" / "replay")]
+sys.path[:0] = [str(ROOT / place) for place in (".", "tests", "tests/analytics", "tests/replay")]
 
 from book_of_a_day import free_address, made_book  # noqa: E402
 from shifted_days import shift_run  # noqa: E402

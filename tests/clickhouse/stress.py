@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from loopback_ports import free_port
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[place]) for place in (0, 1, 2)]
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 from clickhouse_process import SERVE, new_run, start  # noqa: E402
+from loopback_ports import free_port  # noqa: E402
 
 from infra.clickhouse.client import connect, password  # noqa: E402
 from infra.clickhouse.inserts import Insert, Inserter, insert_of  # noqa: E402

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fault_cases import Case, cases, waves
 from faulty_floor import FaultyFloor, faulty_floor, waited
