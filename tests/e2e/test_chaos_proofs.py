@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from chaos_proofs import Bodies, missing_ticks
 from hypothesis import given
@@ -61,9 +57,3 @@ def test_a_day_that_ends_early_is_found_unless_it_was_ended(end: int) -> None:
     day = [UP, *MARKET[:-end]]
     assert missing_ticks(day, MARKET)[0] == [f"ticks: the last {end} records of the market are missing"]
     assert missing_ticks(day, MARKET, whole=False)[0] == []
-
-
-def test_the_command_that_kills_for_hours_finds_all_that_it_is_made_of() -> None:
-    script = str(Path(__file__).with_name("chaos.py"))
-    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
