@@ -102,15 +102,14 @@ def put(home: Path, job_id: str, wanted: Wanted, upload: tuple[str, bytes] | Non
 
 def jobs(home: Path) -> list[Job]:
     """All of them, newest first."""
-    alive = working(home)
     folders = [each for each in (home / FOLDER).glob("*-*") if ID.fullmatch(each.name)]
-    found = [_job(each, alive=alive) for each in folders if (each / WANTED).is_file()]
+    found = [_looked_at(home, each) for each in folders if (each / WANTED).is_file()]
     return sorted(found, key=lambda each: (each.wanted.asked_at, each.job_id), reverse=True)
 
 
 def job(home: Path, job_id: str) -> Job | None:
     folder = folder_of(home, job_id)
-    return None if folder is None else _job(folder, alive=working(home))
+    return None if folder is None else _looked_at(home, folder)
 
 
 def tell(folder: Path, told: Told) -> None:
@@ -160,11 +159,23 @@ def alone(home: Path) -> Iterator[bool]:
         yield True
 
 
-def _job(folder: Path, *, alive: bool) -> Job:
+def bury(home: Path) -> None:
+    """Whoever is alone tells that what is told to run died: nobody could say it later."""
+    for each in (home / FOLDER).glob(f"*/{TOLD}"):
+        told = _told(each.parent)
+        if told.state == "running":
+            tell(each.parent, _dead(told))
+
+
+def _looked_at(home: Path, folder: Path) -> Job:
+    told = _told(folder)
+    if told.state == "running" and not working(home):
+        told = _told(folder)  # it may have ended well between the two looks
+        told = _dead(told) if told.state == "running" else told
     return Job(
         job_id=folder.name,
         wanted=_wanted(folder),
-        told=_told(folder, alive=alive),
+        told=told,
         has_report=(folder / REPORT).is_file(),
     )
 
@@ -173,14 +184,16 @@ def _wanted(folder: Path) -> Wanted:
     return msgspec.json.decode((folder / WANTED).read_bytes(), type=Wanted)
 
 
-def _told(folder: Path, *, alive: bool) -> Told:
+def _told(folder: Path) -> Told:
+    """As it is written: whether the writer is still there is another question."""
     try:
-        told = msgspec.json.decode((folder / TOLD).read_bytes(), type=Told)
+        return msgspec.json.decode((folder / TOLD).read_bytes(), type=Told)
     except FileNotFoundError:
         return Told(state="cancelled" if cancelled(folder) else "waiting")
-    if told.state == "running" and not alive:
-        return msgspec.structs.replace(told, state="died", why="its process ended before it was done")
-    return told
+
+
+def _dead(told: Told) -> Told:
+    return msgspec.structs.replace(told, state="died", why="its process ended before it was done")
 
 
 def _forget(shelf: Path, standing: list[Job]) -> None:

@@ -46,6 +46,8 @@ def drain(run: Run) -> None:
     """Make what waits, and what comes meanwhile."""
     for _ in range(TRIES):
         with jobs.alone(run.home) as mine:
+            if mine:
+                jobs.bury(run.home)
             while mine and (folder := jobs.next_waiting(run.home)) is not None:
                 make(run, folder)
         if (

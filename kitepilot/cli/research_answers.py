@@ -213,6 +213,9 @@ def bar_backtest_of(run: Run, wanted: words.Wanted) -> tuple[Config, bar_backtes
     strategies = tuple(wanted.strategies)
     if not strategies:
         strategies, _ = minute_strategies.of_run(run)
+    for name in wanted.parameters:
+        if name not in strategies:
+            raise ConfigError(f"parameters of {name}, which does not trade: {', '.join(strategies)} do")
     asked = bar_backtest.Asked(
         data=wanted.dataset,
         strategies=strategies,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.research import jobs
-from infra.research.jobs import MOST_KEPT, MOST_WAITING, ShelfFullError, Told
+from infra.research.jobs import MOST_WAITING, ShelfFullError, Told
 from infra.research.words import Wanted
 
 
@@ -41,6 +41,17 @@ def test_a_job_whose_process_died_says_so(tmp_path: Path) -> None:
         assert state_of(tmp_path, 1) == "running"
     assert not jobs.working(tmp_path)
     assert state_of(tmp_path, 1) == "died"
+
+
+def test_one_that_died_runs_not_again_because_another_one_does(tmp_path: Path) -> None:
+    laid(tmp_path, 1, "running")
+    laid(tmp_path, 2)
+    with jobs.alone(tmp_path):
+        jobs.bury(tmp_path)
+        jobs.tell(tmp_path / jobs.FOLDER / an_id(2), Told(state="running"))
+        assert [state_of(tmp_path, number) for number in (1, 2)] == ["died", "running"]
+    jobs.cancel(laid(tmp_path, 3))
+    assert state_of(tmp_path, 3) == "cancelled"
 
 
 def test_only_one_process_makes_backtests(tmp_path: Path) -> None:
@@ -79,13 +90,16 @@ def test_an_id_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert len(jobs.jobs(tmp_path)) == 1
 
 
-def test_the_shelf_forgets_the_oldest_that_are_over_and_nothing_that_is_not(tmp_path: Path) -> None:
+def test_the_shelf_forgets_the_oldest_that_are_over_and_nothing_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MOST_KEPT", kept_at_most := 12)
     laid(tmp_path, 1)
-    for number in range(2, MOST_KEPT + 3):
+    for number in range(2, kept_at_most + 3):
         laid(tmp_path, number, "done")
     kept = {each.wanted.asked_at for each in jobs.jobs(tmp_path)}
-    assert len(kept) == MOST_KEPT
-    assert {1, MOST_KEPT + 2} <= kept
+    assert len(kept) == kept_at_most
+    assert {1, kept_at_most + 2} <= kept
     assert not {2, 3} & kept
 
 
