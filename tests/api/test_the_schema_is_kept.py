@@ -26,8 +26,8 @@ OWNER = "Bearer the-owner"
 #: `not_a_server_error` takes any 5xx for a bug. Here the stores are away, and 503 with a code is what is
 #: promised then: `only_a_store_is_away` asks for exactly that in its place.
 REPLACED = [schemathesis.checks.not_a_server_error]
-#: No schema says which datasets a home has, nor whether the bytes of a file are bars: these may refuse what is
-#: well formed, with 422. What they take and what they refuse is asked of them in test_research.py.
+#: No schema says which datasets a home has, nor whether the bytes of a file are bars: these may refuse what
+#: is well formed, with 422. What they take and what they refuse is asked of them in test_research.py.
 MAY_REFUSE = {"startBacktest", "previewSignals"}
 #: Endless by design: a stream has no end to wait for. Its own tests read it (test_live.py).
 STREAMS = {"/api/v1/live"}
