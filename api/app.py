@@ -21,6 +21,7 @@ from api.machine_metrics import MeasuresCollector
 from api.metrics import SnapshotCollector
 from api.resources import (
     alerts,
+    backtests,
     book,
     chart,
     market,
@@ -30,9 +31,11 @@ from api.resources import (
     orders,
     readiness,
     reports,
+    research,
     risk,
     risk_preview,
     settings,
+    signal_preview,
     signals,
     status,
     timeline,
@@ -61,6 +64,9 @@ RESOURCES = (
     timeline,
     risk_preview,
     alerts,
+    signal_preview,
+    backtests,
+    research,
 )
 
 #: What handlers ask for by name.

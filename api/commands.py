@@ -83,7 +83,7 @@ class Commands:
     ) -> Accepted:
         if key is None:
             return act(f"api-{secrets.token_hex(12)}")
-        command_id = _derived(principal, key)
+        command_id = derived(principal, key)
         with self._turn:
             known = self._seen.get(command_id)
         if known is not None:
@@ -120,6 +120,7 @@ def unknown(command_id: str) -> Problem:
     )
 
 
-def _derived(principal: Principal, key: str) -> str:
+def derived(principal: Principal, key: str) -> str:
+    """The id of what he asks for under this key."""
     said = f"{principal.id}\n{key}".encode()
     return f"api-{hashlib.blake2b(said, digest_size=12).hexdigest()}"

@@ -56,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "outcome_unknown": Kind(503, "It may or may not be recorded"),
     "record_unreachable": Kind(503, "The book of record does not answer"),
     "analysis_unreachable": Kind(503, "The book of analysis does not answer"),
+    "research_unreachable": Kind(503, "The research process does not answer"),
     "unavailable": Kind(503, "Not available now"),
 }
 _OF_STATUS: dict[int, str] = {}

@@ -19,6 +19,7 @@ from api.model_changes import Mover
 from api.postbacks import PostbackDesk
 from api.readiness import Readiness
 from api.record import Record
+from api.research_desk import ResearchDesk
 from api.timeline import Timeline
 from api.view import View
 from kitepilot.ports import EventLog
@@ -45,6 +46,7 @@ class Services:
     timeline: Timeline
     models: Mover
     readiness: Readiness
+    research: ResearchDesk
 
     @property
     def gate(self) -> Gate:
@@ -57,6 +59,7 @@ class Services:
         self.identity.close()
         self.record.close()
         self.analysis.close()
+        self.research.close()
 
 
 def made(
@@ -88,6 +91,7 @@ def made(
         timeline=timeline,
         models=Mover(run, log, effects),
         readiness=Readiness(run, effects),
+        research=ResearchDesk(run),
     )
 
 

@@ -25,7 +25,8 @@ THEME_COOKIE = "kitepilot-theme"
 THEMES = ("dark", "light")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'{styles}; img-src 'self' data:; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; font-src 'self'; frame-src {frames}; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 QUICKLY = 4  # gzip: a page is made anew each time
 HEADERS = {
@@ -52,6 +53,7 @@ NAVIGATION: tuple[Place, ...] = (
     Place("nav.risk", "/risk"),
     Place("nav.strategies", "/strategies"),
     Place("nav.runs", "/runs"),
+    Place("nav.research", "/research"),
     Place("nav.readiness", "/readiness"),
     Place("nav.settings", "/settings"),
 )
@@ -69,9 +71,18 @@ def _templates() -> Environment:
 
 
 def page(
-    request: Request[Any, Any, Any], template: str, *, path: str, status_code: int = 200, **shown: Any
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    path: str,
+    status_code: int = 200,
+    frames: str = "'none'",
+    **shown: Any,
 ) -> Response[bytes]:
-    """`path` is the page's own, for the navigation; `shown` is what its template names besides."""
+    """`path` is the page's own, for the navigation; `frames` says whose pages it may hold in one.
+
+    `shown` is what its template names besides.
+    """
     language = chosen(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
     theme = request.cookies.get(THEME_COOKIE, "")
     principal = request.scope.get("user")
@@ -100,7 +111,7 @@ def page(
     )
     headers = {
         **HEADERS,
-        "content-security-policy": POLICY.format(styles=inlay.sources),
+        "content-security-policy": POLICY.format(styles=inlay.sources, frames=frames),
         "vary": "accept-encoding",
     }
     body = text.encode()

@@ -75,12 +75,18 @@ async def settings(request: Request[Any, Any, Any]) -> Response[bytes]:
     return page(request, "settings.html", path="/settings")
 
 
+@get("/research", guards=[reads], include_in_schema=False)
+async def research(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Backtests with their reports, each in a frame that runs nothing, and signals over bars of one's own."""
+    return page(request, "research.html", path="/research", frames="'self'")
+
+
 def router(*handlers: Any) -> Router:
     """Pages: a stranger is led to the door instead of being told a problem."""
     return Router("/", route_handlers=handlers, exception_handlers={NotAuthorizedException: to_sign_in})
 
 
 ROUTES: list[Any] = [
-    router(sign_in, now, day, alerts, chart, risk, strategies, runs, readiness, settings),
+    router(sign_in, now, day, alerts, chart, risk, strategies, runs, readiness, settings, research),
     assets.asset,
 ]

@@ -48,6 +48,10 @@ WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens wh
 #: last and ends first: it must not take a beginning or an end for silence.
 TRADING = (API, ARCHIVE, AUDIT, ALERTS, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
+RESEARCH = Process("research", "kitepilot.cli.research_answers:main", "previews and checks", yields=10)
+BACKTESTS = Process("backtests", "kitepilot.cli.backtest_queue:main", "backtests, one by one", yields=10)
+#: What the API starts when somebody asks for it: nobody supervises them, and no order waits for them.
+ON_DEMAND = (RESEARCH, BACKTESTS)
 
 
 def stores(config: Config) -> tuple[Process, ...]:
@@ -68,7 +72,7 @@ def _local(address: str) -> bool:
 
 def by_name(name: str) -> Process:
     """The process called `name`. Raises KeyError naming the valid ones."""
-    for process in ALL:
+    for process in (*ALL, *ON_DEMAND):
         if process.name == name:
             return process
     raise KeyError(f"no process {name!r}; there are: {', '.join(p.name for p in ALL)}")

@@ -29,11 +29,17 @@ GET /alerts read
 GET /api/v1/alerts read
 POST /api/v1/alerts/acknowledge operate
 GET /api/v1/audit read
+GET /api/v1/backtests read
+POST /api/v1/backtests operate
+GET /api/v1/backtests/{backtest_id} read
+POST /api/v1/backtests/{backtest_id}/cancel operate
+GET /api/v1/backtests/{backtest_id}/report read
 GET /api/v1/candles read
 GET /api/v1/commands read
 GET /api/v1/commands/{command_id} read
 GET /api/v1/config read
 POST /api/v1/config/reload own+fresh
+GET /api/v1/datasets read
 GET /api/v1/features read
 GET /api/v1/fills read
 POST /api/v1/flatten operate
@@ -74,7 +80,9 @@ POST /api/v1/session/step-up read+person
 GET /api/v1/sessions read
 DELETE /api/v1/sessions/{session_id} read+person
 GET /api/v1/signals read
+POST /api/v1/signals read
 GET /api/v1/status read
+GET /api/v1/strategies read
 POST /api/v1/strategies/{name}/disable operate
 POST /api/v1/strategies/{name}/enable own+fresh
 GET /api/v1/timeline read
@@ -92,6 +100,7 @@ GET /day read
 GET /health open
 GET /metrics local
 GET /readiness read
+GET /research read
 GET /risk read
 GET /runs read
 GET /schema known

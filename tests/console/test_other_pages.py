@@ -35,6 +35,7 @@ READY = {
     "/chart": f"{DECISIONS} > 0 && !document.querySelector('#play').disabled",
     "/strategies": "document.querySelectorAll('#strategies button').length > 0"
     " && document.querySelectorAll('#models input').length === 2",
+    "/research": "document.querySelector('#about-strategy').textContent !== ''",
     "/runs": "document.querySelectorAll('#runs button').length > 0",
     "/readiness": "!document.querySelector('#again').disabled",
     "/settings": "document.querySelectorAll('#settings th').length > 100",
@@ -258,3 +259,34 @@ def test_a_strategy_is_switched_off_and_on_again(console: Console, opened: Opene
     page.keyboard.press("Enter")
     console.until("the strategy", lambda told: told["state"]["strategies"] == ["ma_cross"])
     wait_for(page, "document.querySelector('#strategies .on') !== null")
+
+
+def test_bars_of_ones_own_show_their_signals_and_become_a_backtest_with_a_report(
+    opened: Opened, screenshots: Path
+) -> None:
+    page = ready(opened, "/research")
+    page.select_option("#strategy", "ma_cross")
+    page.set_input_files("#file", {"name": "bars.csv", "mimeType": "text/csv", "buffer": bars_of_a_day()})
+    page.click("#preview button[type=submit]")
+    wait_for(page, "document.querySelectorAll('#wishes th').length > 0")
+    page.click("#trade-file")
+    wait_for(page, "document.querySelectorAll('#backtests th').length > 0")
+    wait_for(page, "document.querySelector('#backtests button')?.textContent === 'Report'")
+    page.locator("#backtests button").first.click()
+    wait_for(page, "document.querySelector('#report').src.endsWith('/report')")
+    assert "ma_cross" in (page.text_content("#h-report") or "")
+    page.screenshot(path=screenshots / "research-used.png", full_page=True)
+
+
+def bars_of_a_day() -> bytes:
+    """One stock that goes up and down every half hour."""
+    lines = ["time,symbol,open,high,low,close,volume"]
+    price = 100_000
+    for minute in range(375):
+        before, price = price, price + (50 if minute // 30 % 2 else -50)
+        clock = f"2026-11-19 {(555 + minute) // 60:02d}:{(555 + minute) % 60:02d}:00"
+        prices = ",".join(
+            f"{each / 100:.2f}" for each in (before, max(before, price), min(before, price), price)
+        )
+        lines.append(f"{clock},ZIGZAG,{prices},5000")
+    return ("\n".join(lines) + "\n").encode()

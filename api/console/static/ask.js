@@ -41,11 +41,12 @@ export async function post(path, body = {}, { key = crypto.randomUUID(), method 
   }
 }
 
-async function send(path, body, key, method) {
+// `type` other than JSON sends the body as it is: a file.
+export async function send(path, body, key, method, type = "application/json") {
   if (token === null) await session().catch(() => {});
-  const headers = { ...asked(), "content-type": "application/json", "idempotency-key": key };
+  const headers = { ...asked(), "content-type": type, "idempotency-key": key };
   if (token) headers["x-csrf-token"] = token;
-  return read(await fetch(path, { method, headers, body: JSON.stringify(body) }));
+  return read(await fetch(path, { method, headers, body: type === "application/json" ? JSON.stringify(body) : body }));
 }
 
 async function read(reply) {
