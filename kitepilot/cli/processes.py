@@ -48,7 +48,7 @@ WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens wh
 #: last and ends first: it must not take a beginning or an end for silence.
 TRADING = (API, ARCHIVE, AUDIT, ALERTS, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
-RESEARCH = Process("research", "kitepilot.cli.research_answers:main", "previews and checks", yields=10)
+RESEARCH = Process("research", "kitepilot.cli.research_answers:main", "previews and checks", yields=5)
 BACKTESTS = Process("backtests", "kitepilot.cli.backtest_queue:main", "backtests, one by one", yields=10)
 #: What the API starts when somebody asks for it: nobody supervises them, and no order waits for them.
 ON_DEMAND = (RESEARCH, BACKTESTS)

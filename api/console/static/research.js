@@ -27,9 +27,12 @@ async function load() {
     aboutStrategy();
     if (by("start")) by("start").disabled = !datasets.length || !strategies.length;
     put(by("said"), "");
+    put(by("begun"), "");
   } catch (err) {
-    put(by("said"), err.message);
-    if (err.code === "research_unreachable") setTimeout(load, 2 * SOON_MS); // it starts when it is first asked
+    const starting = err.code === "research_unreachable"; // it starts when it is first asked: no alarm
+    put(by("begun"), starting ? err.message : "");
+    put(by("said"), starting ? "" : err.message);
+    if (starting) setTimeout(load, 2 * SOON_MS);
   }
 }
 
