@@ -1,4 +1,4 @@
-"""GET config, POST config/reload: what is configured and from where, and what its file says by now."""
+"""GET config and its history, POST config/reload: what is configured, from where, and what its file says."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from anyio import to_thread
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api import settings
+from api import config_history, settings
 from api.commands import Accepted
+from api.config_history import Configured
+from api.cursors import Cursor, Limit
 from api.identity.guards import fresh, owns
-from api.resources.examples import RUN
+from api.resources import examples
+from api.resources.examples import AT, RUN
 from api.resources.route import read
 from api.resources.trading import ASKED, Key, Why, act
 from api.services import Services
@@ -27,11 +30,23 @@ class Settings(msgspec.Struct, frozen=True):
     sections: list[Section]
 
 
+class History(msgspec.Struct, frozen=True):
+    """Newest first. `next` is null on the last page."""
+
+    items: list[Configured]
+    next: str | None
+
+
 _SETTING = {
     "key": "risk.daily_loss_rupees", "value": 15_000, "default": 25_000, "unit": "rupees", "source": "file",
 }  # fmt: skip
 _RISK = {"name": "risk", "means": "Limits in rupees, as a person writes them.", "settings": [_SETTING]}
 _SETTINGS = {"run_id": RUN, "config_hash": "4f2c9d3b5a6e7f80", "sections": [_RISK]}
+
+_CHANGE = {"key": "risk.daily_loss_rupees", "before": 25_000, "after": 15_000}
+_CONFIGURED = {
+    "run_id": RUN, "config_hash": "4f2c9d3b5a6e7f80", "made": AT, "by": "asha@desk", "changes": [_CHANGE],
+}  # fmt: skip
 
 
 @read(
@@ -46,6 +61,18 @@ async def config(services: NamedDependency[Services]) -> Settings:
     run = services.run
     found = await to_thread.run_sync(settings.sections, run)
     return Settings(run.run_id, run.config_hash, found)
+
+
+@read(
+    "/config/history",
+    operation_id="listConfigurations",
+    summary="Who opened a run with which configuration, and what had changed, newest first",
+    answers=History,
+    example=examples.page(_CONFIGURED),
+    also=(404, 503),
+)
+async def history(services: NamedDependency[Services], limit: Limit = 20, cursor: Cursor = None) -> History:
+    return History(*await config_history.history(services.record, limit, cursor))
 
 
 @act(
@@ -65,4 +92,4 @@ async def reload(
     )
 
 
-ROUTES = (config, reload)
+ROUTES = (config, history, reload)

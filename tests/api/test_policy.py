@@ -38,6 +38,7 @@ GET /api/v1/candles read
 GET /api/v1/commands read
 GET /api/v1/commands/{command_id} read
 GET /api/v1/config read
+GET /api/v1/config/history read
 POST /api/v1/config/reload own+fresh
 GET /api/v1/datasets read
 GET /api/v1/features read

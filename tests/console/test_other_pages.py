@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "postgres"))
+
+from known_models import registered, walked
 from running_console import Console, Person, as_text, barriers, wait_for
 
-from infra.model_artifacts import Artifacts
+from infra.postgres import model_registry
 from infra.postgres.embedded import database_url
-from kitepilot.cli import model_book
-from kitepilot.models.card import ModelCard, identity
+from kitepilot.models.gates import LeakWord
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -38,47 +41,23 @@ READY = {
     "/research": "document.querySelector('#about-strategy').textContent !== ''",
     "/runs": "document.querySelectorAll('#runs button').length > 0",
     "/readiness": "!document.querySelector('#again').disabled",
-    "/settings": "document.querySelectorAll('#settings th').length > 100",
+    "/settings": "document.querySelectorAll('#settings th').length > 100"
+    " && document.querySelector('#history tr') !== null",
 }
 
 
 @pytest.fixture(scope="module", autouse=True)
-def two_models(console: Console, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Candidates in the registry: the day itself trades without a model."""
+def two_models(console: Console, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Candidates in the registry, the second one through its gates: the day itself trades without a model."""
+    folder = tmp_path_factory.mktemp("models")
     engine = sa.create_engine(database_url(console.paper.current()), poolclass=sa.NullPool)
     with engine.begin() as db:
-        for auc in (0.53, 0.57):
-            artifact, card = a_model(auc)
-            model_book.register(
-                db, Artifacts(tmp_path_factory.mktemp("models")), artifact, card, reason="trained"
-            )
+        unproven = registered(db, folder, "up", metrics={"validation_auc": 0.53})
+        proven = registered(db, folder, "down", **walked())
+        word = LeakWord(True, "f1", "d1")
+        model_registry.add_evidence(db, proven, model_registry.LEAK_CHECK, "f1/d1/passed", word, "asha")
     engine.dispose()
-
-
-def a_model(auc: float) -> tuple[bytes, ModelCard]:
-    artifact = f"a model of AUC {auc}".encode()
-    digest = hashlib.sha256(artifact).hexdigest()
-    return artifact, ModelCard(
-        model_id=identity("lightgbm", digest),
-        kind="lightgbm",
-        artifact_sha256=digest,
-        spec_hash="5" * 16,
-        features=("spread",),
-        label="up",
-        horizon_s=300,
-        cost_bps=11.0,
-        train_dates=("2026-11-16", "2026-11-17"),
-        validation_dates=("2026-11-18",),
-        data="generated",
-        seed=7,
-        rows_train=1000,
-        rows_validation=500,
-        parameters={},
-        metrics={"validation_auc": auc, "validation_logloss": 0.69},
-        libraries={"lightgbm": "4"},
-        data_hash="d1",
-        features_hash="f1",
-    )
+    return unproven, proven
 
 
 @pytest.fixture(scope="module")
@@ -171,19 +150,45 @@ def test_models_are_set_side_by_side(opened: Opened, screenshots: Path) -> None:
     wait_for(page, "document.querySelector('#compared table') !== null")
     page.screenshot(path=screenshots / "models-compared.png", full_page=True)
     told = page.locator("#compared").inner_text()
-    assert "0.53" in told
-    assert "0.57" in told
+    assert "0.53" in told, "the one's AUC"
+    assert "0.24" in told, "the other's Brier score"
 
 
-def test_a_model_shows_its_gates_and_is_not_promoted_past_them(opened: Opened, screenshots: Path) -> None:
+def test_a_model_shows_its_gates_and_is_not_promoted_past_them(
+    opened: Opened, screenshots: Path, two_models: tuple[str, str]
+) -> None:
     page = ready(opened, "/strategies")
-    page.locator("#models button").first.click()
-    wait_for(page, "document.querySelectorAll('#gates tr').length > 2")
+    look_at(page, two_models[0])
     assert page.locator("#gates [data-tone=down]").count() > 0, "it has no leak check and no walk-forward"
     assert page.locator("#promote").is_disabled() and page.locator("#rollback").is_hidden()
     assert "registered" in page.locator("#history").inner_text()
     page.screenshot(path=screenshots / "model-gates.png", full_page=True)
     assert not (found := barriers(page)), as_text(found)
+
+
+def test_a_model_that_passes_its_gates_is_promoted_with_a_fresh_code_and_a_reason(
+    console: Console, opened: Opened, screenshots: Path, two_models: tuple[str, str]
+) -> None:
+    owner = console.enrol("owner")
+    page = ready(opened, "/strategies", cookies=console.cookies(owner))
+    look_at(page, two_models[1])
+    wait_for(page, "!document.querySelector('#promote').disabled")
+    page.fill("#why", "five good weeks")
+    page.click("#promote")
+    page.locator("#step-up-code").fill(owner.code())
+    page.keyboard.press("Enter")
+    wait_for(page, "document.querySelector('#model-told').textContent.includes('is shadow now')")
+    page.screenshot(path=screenshots / "model-promoted.png", full_page=True)
+    newest = page.locator("#history tr").first.inner_text()
+    assert "candidate → shadow" in newest and owner.email in newest and "five good weeks" in newest
+    told = console.get(f"/api/v1/models/{two_models[1]}")
+    assert (told["model"]["stage"], told["history"][0]["made_by"]) == ("shadow", owner.email)
+
+
+def look_at(page: Page, model: str) -> None:
+    """The model, with its gates and its history."""
+    page.locator("#models tr", has_text=model).locator("button").click()
+    wait_for(page, "document.querySelectorAll('#gates tr').length > 2")
 
 
 def test_the_checks_of_the_morning_are_made_again(opened: Opened, screenshots: Path) -> None:

@@ -1,4 +1,4 @@
-// The page Settings: what is configured and from where, and what its file says by now.
+// The page Settings: what is configured and from where, what its file says by now, and who changed what.
 import { get, outcome, post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
 import { number } from "./format.js";
@@ -18,7 +18,7 @@ function row(each) {
   const head = Object.assign(el("th", "", each.key), { scope: "row" });
   const source = el("td", "", t(`settings.from_${each.source}`));
   if (each.source !== "default") source.dataset.tone = "warn";
-  return el("tr", "", head, el("td", "wrap", shown(each.value, each.unit)), el("td", "", each.unit ? word("unit", each.unit) : ""), el("td", "wrap", shown(each.default, each.unit)), source);
+  return el("tr", "", head, el("td", "wrap", shown(each.value, each.unit)), el("td", "", each.unit ? word("unit", each.unit.replaceAll(" ", "_")) : ""), el("td", "wrap", shown(each.default, each.unit)), source);
 }
 
 // Flags first: they are what a person looks for here.
@@ -52,6 +52,31 @@ async function reload() {
   button.disabled = false;
 }
 
+function configured(each) {
+  const head = Object.assign(el("th", "", each.run_id), { scope: "row" });
+  const changes = each.changes.map(({ key, before, after }) => el("li", "", `${key}: ${shown(before)} → ${shown(after)}`));
+  const what = changes.length ? el("ul", "diff", ...changes) : t("settings.as_before");
+  return el("tr", "", head, el("td", "", (each.made.ist ?? "–").slice(0, 19).replace("T", " ")), el("td", "", each.by), el("td", "wrap", what));
+}
+
+let past = [];
+let following = null;
+
+async function history() {
+  const cursor = following ? `&cursor=${encodeURIComponent(following)}` : "";
+  try {
+    const told = await get(`/api/v1/config/history?limit=20${cursor}`);
+    past = [...past, ...told.items];
+    following = told.next;
+    rows(by("history"), past.map(configured), t("settings.no_history"), 4);
+  } catch (err) {
+    rows(by("history"), past.map(configured), err.message, 4);
+  }
+  by("older").hidden = !following;
+}
+
+by("older").onclick = history;
 by("only").onchange = draw;
 if (by("reload")) by("reload").onclick = reload;
 load().catch((err) => put(by("said"), err.message));
+history();
