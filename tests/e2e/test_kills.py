@@ -15,7 +15,7 @@ from outside import Outside
 from paper_house import HOUR_NS, OPEN_NS, House
 from strikes import Fault
 
-pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(1800)]
 
 
 def test_a_day_survives_what_happens_to_every_kind_of_process(
