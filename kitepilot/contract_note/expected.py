@@ -108,6 +108,8 @@ def expected_lines(trades: Sequence[Trade], note: Note) -> dict[Charge, Expected
 
 def _gst(exact: Decimal, on_rounded: Decimal, note: Note) -> dict[Charge, Expected]:
     split = bool(note.charges.get(Charge.CGST) or note.charges.get(Charge.SGST))
+    if not split and not note.charges.get(Charge.IGST):  # halves that round to nothing are not shown either
+        split = _to_paisa(exact / 2) == 0
     shares = (
         {Charge.IGST: 0, Charge.CGST: 2, Charge.SGST: 2}
         if split

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 from days_of_trades import DAY, days
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from kitepilot.contract_note.compare import Comparison, Kind, compare
@@ -27,6 +27,9 @@ CHANGES = {
     "price": lambda t: replace(t, price_paise=t.price_paise + 5),
     "time": lambda t: replace(t, at=t.at.replace(second=t.at.second + 1)),
 }
+
+#: Half of its GST rounds to nothing, the whole of it to a paisa.
+SMALL_TRADE = Trade("261120000000000", "20000000", "INFY", Side.BUY, 83, 101, time(9, 0))
 
 
 def through_a_file(note: Note, ours: list[Trade]) -> Comparison:
@@ -64,7 +67,8 @@ def test_any_single_changed_cell_of_a_trade_is_found_and_named(
     assert finding.kind is Kind.DIFFERS
 
 
-@given(days(), st.sampled_from(Charge), st.integers(1, 10_000), st.booleans())
+@given(ours=days(), charge=st.sampled_from(Charge), more=st.integers(1, 10_000), split_gst=st.booleans())
+@example(ours=[SMALL_TRADE], charge=Charge.BROKERAGE, more=1, split_gst=True)
 def test_any_single_changed_line_of_the_charges_is_found_and_named(
     ours: list[Trade], charge: Charge, more: int, split_gst: bool
 ) -> None:
