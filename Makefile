@@ -18,7 +18,7 @@ PAPER_ARGS := $(if $(FEED),--feed '$(FEED)') $(if $(SESSION),--session $(SESSION
   $(if $(INSTRUMENTS),--instruments $(INSTRUMENTS)) $(if $(JSON),--json)
 
 .DEFAULT_GOAL := help
-.PHONY: clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
+.PHONY: api-client api-contract bench-api console-weight clickhouse-size help bootstrap paper test seed up down status doctor lint format simulate leaks mutations chaos kill-gateway stress-clickhouse bench bench-quick bench-analytics bench-dashboards bench-research faults storm sandbox-demo repin lock docs dashboards dashboards-export clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +72,16 @@ format: bootstrap ## Format the tree and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: bootstrap ## All benchmarks, full length (some minutes)
-	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+
+api-contract: bootstrap ## Ask every operation of the API whatever its OpenAPI allows, and what it does not (minutes; EXAMPLES=100)
+	@KITEPILOT_CONTRACT_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q --timeout=3600 tests/api/test_the_schema_is_kept.py
+
+api-client: bootstrap .venv-client/.made ## Let a generator make a client of the API's OpenAPI, and trade messages with the real process
+	@$(BIN)/python -m pytest -q tests/client
+
+bench-api: bootstrap ## p95 of every read with twenty clients and a paper day trading (QUICK=1)
+	@$(BIN)/python benchmarks/api_reads.py $(if $(QUICK),--quick)
 
 bench-dashboards: bootstrap .venv-superset/.made ## Time every chart's query in a browser's words: each within a second
 	@KITEPILOT_QUERY_WITHIN_S=1 $(BIN)/python -m pytest -q -s tests/superset/test_served_dashboards.py -k "shows_the_day or with_rows"
@@ -91,6 +100,13 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	  || .venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r dbt_project/requirements.lock
 	@touch $@
 
+.venv-client/.made: tests/client/requirements.lock $(STAMP)
+	@echo "installing the generator of clients into .venv-client ..."
+	@test -x .venv-client/bin/python || $(PYTHON) -m venv .venv-client
+	@$(BIN)/uv pip install --quiet --python .venv-client/bin/python --require-hashes -r tests/client/requirements.lock \
+	  || .venv-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/client/requirements.lock
+	@touch $@
+
 .venv-bench/.made: benchmarks/research_requirements.txt
 	@echo "installing the peers into .venv-bench ..."
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
@@ -98,7 +114,10 @@ bench-research: bootstrap .venv-bench/.made ## Research against nautilus_trader,
 	@touch $@
 
 bench-quick: bootstrap ## The same benchmarks, short form
-	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+	@for b in kernels live_path order_path day_max log archive clickhouse_codecs audit ticker replay flatten drift scoring features live_readers; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py --quick || exit 1; done
+
+console-weight: bootstrap ## What each page of the console weighs on a thin line, and when it is painted (QUICK=1)
+	@$(BIN)/python benchmarks/page_weight.py $(if $(QUICK),--quick)
 
 simulate: bootstrap ## Simulated trading days with everything going wrong (SEEDS=0:300 JOBS=2 STOP=1 TRACE=1)
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),0:300) --jobs $(JOBS) \
@@ -138,6 +157,7 @@ lock: bootstrap ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	@$(BIN)/uv pip compile --quiet dbt_project/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o dbt_project/requirements.lock
 	@$(BIN)/uv pip compile --quiet superset/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o superset/requirements.lock
+	@$(BIN)/uv pip compile --quiet tests/client/requirements.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o tests/client/requirements.lock
 
 docs: bootstrap ## Write the reference pages that are made from the code
 	@$(BIN)/python docs/generate.py

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import resource
+
 import uvicorn
+from litestar import Litestar
 
 from api.app import create_app
-from api.control import ControlDesk, token_of
-from api.postbacks import PostbackDesk
-from api.view import View
+from api.connections import BACKLOG, Bounds, Door, guests_of
+from api.control import token_of
+from api.services import made
 from infra import key_urls
 from infra.eventlog import open_log
 from kitepilot.run import Run
 
 SHUTDOWN_S = 2
+OPEN_FILES = 4_096
 API_SECRET = "env:KITEPILOT_API_SECRET"  # noqa: S105 where it lies, unless the configuration says otherwise
 
 
@@ -37,27 +41,43 @@ class _Server(uvicorn.Server):
             self._run.mark_ready("api")
 
 
+def settings(run: Run, app: Litestar) -> uvicorn.Config:
+    """How it is served: by TLS where it is configured, in bounded time and number."""
+    return uvicorn.Config(
+        app,
+        host=run.config.api.host,
+        port=run.config.api.port,
+        http=guests_of(Door(Bounds())),
+        loop="api.connections:ImpatientLoop",
+        backlog=BACKLOG,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ssl_certfile=run.config.api.tls_certificate or None,
+        ssl_keyfile=run.config.api.tls_key or None,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+def _allow_files(wanted: int) -> None:
+    """Handshakes that are not finished hold one each, before any bound of ours sees them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def main(run: Run) -> int:
     """Serve until SIGTERM; exit code 1 when the address cannot be bound."""
     log = open_log(run)
-    view = View(run, log)
-    view.start()
-    settings = uvicorn.Config(
-        create_app(
-            view,
-            PostbackDesk(api_secret(run), log, lambda: view.snapshot.marked_at),
-            ControlDesk(run, log, token_of(run.home)),
-        ),
-        host=run.config.api.host,
-        port=run.config.api.port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
-    server = _Server(settings, run)
+    services = made(run, log, api_secret=api_secret(run), token=token_of(run.home))
+    services.view.start()
+    _allow_files(OPEN_FILES)
+    server = _Server(settings(run, create_app(services)), run)
     try:
         server.run()
     finally:
-        view.stop()
+        services.view.stop()
+        services.close()
         log.close()
     return 0 if server.started else 1

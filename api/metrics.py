@@ -11,6 +11,16 @@ from api.view import View
 from kitepilot import events as e
 from kitepilot.events import TradingState
 
+#: name, text, attribute of the account, what it is divided by
+ACCOUNT = (
+    ("realised_rupees", "Realised P&L before charges", "realised_paise", 100),
+    ("unrealised_rupees", "Unrealised P&L", "unrealised_paise", 100),
+    ("charges_rupees", "Charges so far", "charges_paise", 100),
+    ("gross_exposure_rupees", "Sum of absolute positions", "gross_exposure_paise", 100),
+    ("open_positions", "Instruments held", "open_positions", 1),
+    ("working_orders", "Orders without a final state", "working_orders", 1),
+)
+
 
 class SnapshotCollector(Collector):
     """Turns one `View` into metric families at each scrape."""
@@ -34,25 +44,17 @@ class SnapshotCollector(Collector):
         yield _labelled("drifts", "Drift found in scores and features", "detector", s.drift_detectors)
         live = sum(not e.OrderStatus(each["status"]).terminal for each in list(s.foreign_orders.values()))
         yield _gauge("foreign_orders_live", "Live orders of the account that are not ours", live)
-        lag = GaugeMetricFamily("kitepilot_lag_records", "Records not yet read here", labels=["topic"])
-        for topic, records in self.view.lag.items():
-            lag.add_metric([topic], records)
-        yield lag
 
     def _account(self) -> Iterable[Metric]:
         state = GaugeMetricFamily("kitepilot_trading_state", "1 for the current state", labels=["state"])
         for each in TradingState:
             state.add_metric([each.value], float(each is self.view.snapshot.state))
         yield state
-        account = self.view.snapshot.account
-        if account is None:
-            return
-        yield _gauge("realised_rupees", "Realised P&L before charges", account.realised_paise / 100)
-        yield _gauge("unrealised_rupees", "Unrealised P&L", account.unrealised_paise / 100)
-        yield _gauge("charges_rupees", "Charges so far", account.charges_paise / 100)
-        yield _gauge("gross_exposure_rupees", "Sum of absolute positions", account.gross_exposure_paise / 100)
-        yield _gauge("open_positions", "Instruments held", account.open_positions)
-        yield _gauge("working_orders", "Orders without a final state", account.working_orders)
+        for name, text, attribute, unit in ACCOUNT:
+            family = GaugeMetricFamily(f"kitepilot_{name}", text)
+            if (account := self.view.snapshot.account) is not None:
+                family.add_metric([], getattr(account, attribute) / unit)
+            yield family
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -1,7 +1,7 @@
 """What the API shows: a snapshot folded from the log's tail, so that no read touches a database.
 
-One thread reads `session`, `decisions`, `orders` and `dead-letter` as they grow; request handlers read
-the attributes it leaves behind. Nothing grows with the length of the day.
+One thread reads `session`, `decisions`, `intents`, `orders` and `dead-letter` as they grow; request handlers
+read the attributes it leaves behind. Nothing grows with the length of the day.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from kitepilot import events as e
 from kitepilot.ports import EventLog, LogReader, LogRecord, TopicPartition
 from kitepilot.run import Run
-from kitepilot.topics import DEAD_LETTER, DECISIONS, ORDERS, SESSION
+from kitepilot.topics import DEAD_LETTER, DECISIONS, INTENTS, ORDERS, SESSION
 
 POLL_S = 0.1
 STALE_AFTER_S = 10.0
+LAG_EVERY_S = 0.5
 BATCH = 2000
+TAILED = (SESSION, DECISIONS, INTENTS, ORDERS, DEAD_LETTER)
 FOREIGN_SHOWN = 200
 ALARMS_SHOWN = 20
 ENVELOPE = ("type", "source", "seq", "emitted_at", "run_id")
@@ -59,6 +61,16 @@ class Snapshot:
     updated_machine_at: float = 0.0
 
 
+class Listener(Protocol):
+    """Hears what the view reads, on the view's thread: be quick, never wait."""
+
+    def hear(self, record: LogRecord, event: e.AnyEvent) -> None:
+        """One event, the first time it is read."""
+
+    def settle(self) -> None:
+        """A batch was read: what was heard stands."""
+
+
 class View:
     """Owns the thread and the snapshot; `start`, then read `snapshot`, then `stop`."""
 
@@ -68,8 +80,11 @@ class View:
         self._log = log
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="log-tail", daemon=True)
-        self._last: dict[str, int] = {}
+        self._last: dict[tuple[str, str], int] = {}
+        self._lag_at = 0.0
         self.lag: dict[str, int] = {}
+        self.positions: dict[str, int] = {}  # when the lag was measured
+        self.listeners: list[Listener] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -88,15 +103,14 @@ class View:
         return True, "ok"
 
     def _follow(self) -> None:
-        topics = (SESSION, DECISIONS, ORDERS, DEAD_LETTER)
-        start: dict[TopicPartition, int] = {(t.name, 0): self.run.start_offsets()[t.name] for t in topics}
+        start: dict[TopicPartition, int] = {(t.name, 0): self.run.start_offsets()[t.name] for t in TAILED}
         reader = self._log.reader(start)
         try:
             while not self._stop.is_set():
                 drained = self._read(reader)
                 self.snapshot.updated_machine_at = time.monotonic()
+                self._measure_lag(reader)
                 if drained:
-                    self._measure_lag(reader)
                     self._stop.wait(POLL_S)
         finally:
             reader.close()
@@ -105,10 +119,17 @@ class View:
         records = reader.poll(BATCH)
         for record in records:
             self._apply(record)
+        for each in self.listeners:
+            each.settle()
         return len(records) < BATCH
 
     def _measure_lag(self, reader: LogReader) -> None:
+        """Now and then, also while it is behind: a lag that only shows when there is none is no measure."""
+        if time.monotonic() - self._lag_at < LAG_EVERY_S:
+            return
+        self._lag_at = time.monotonic()
         for (topic, partition), offset in reader.positions().items():
+            self.positions[topic] = offset
             self.lag[topic] = self._log.end_offset(topic, partition) - offset
 
     def _apply(self, record: LogRecord) -> None:
@@ -117,10 +138,13 @@ class View:
         except e.UndecodableError:
             self.snapshot.undecodable += 1
             return
-        if event.seq <= self._last.get(event.source, -1):
+        source = (record.topic, event.source)  # a producer numbers each topic by itself
+        if event.seq <= self._last.get(source, -1):
             return
-        self._last[event.source] = event.seq
+        self._last[source] = event.seq
         self._fold(event)
+        for each in self.listeners:
+            each.hear(record, event)
 
     def _fold(self, event: e.AnyEvent) -> None:
         s = self.snapshot

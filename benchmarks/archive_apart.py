@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from pathlib import Path
 
@@ -21,7 +20,8 @@ def measure(home: Path, rate: int, seconds: float) -> dict[str, object]:
     """Bring a system up in `home`, run the rate in turns, stop it all: the steps, and the ratios of p95."""
     with warm(home) as (stack, density):
         rows = _in_turns(stack, rate, seconds, density)
-    return {"steps": rows, "p95_at_work_over_frozen": _ratios(rows)}
+    found = {leg: figures.ratio(rows, leg, "archive", "at work", "frozen") for leg in figures.AIMS_P95_MS}
+    return {"steps": rows, "p95_at_work_over_frozen": found}
 
 
 def _in_turns(stack: Stack, rate: int, seconds: float, density: float) -> list[dict[str, object]]:
@@ -50,16 +50,3 @@ def _caught_up(stack: Stack, rate: int, density: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the archive does not catch up at {rate:,} ticks/s within {CATCH_UP_S:.0f} s")
         density = paced(stack, rate, density, 2.0)
-
-
-def _ratios(rows: list[dict[str, object]]) -> dict[str, float]:
-    """Median p95 with the archive at work over that with it frozen, by leg."""
-    found = {}
-    for leg in figures.AIMS_P95_MS:
-        p95 = {
-            state: [row[leg]["p95"] for row in rows if row["archive"] == state and row[leg]]  # type: ignore[index,call-overload]
-            for state in ("at work", "frozen")
-        }
-        if all(p95.values()):
-            found[leg] = round(statistics.median(p95["at work"]) / statistics.median(p95["frozen"]), 3)
-    return found

@@ -5,6 +5,7 @@ Both forms of `live_path.py` measure with these. Times are machine clock (ns), l
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,18 @@ def against_aims(row: Mapping[str, object]) -> dict[str, float]:
         if isinstance(leg, dict) and leg:
             found[name] = round(leg["p95"] / aim, 3)
     return found
+
+
+def ratio(rows: Sequence[Mapping[str, object]], leg: str, what: str, one: str, other: str) -> float | None:
+    """Median p95 of a leg where `what` was `one` over that where it was `other`; None where none was seen."""
+    p95: dict[object, list[float]] = {one: [], other: []}
+    for row in rows:
+        found = row[leg]
+        if isinstance(found, dict) and found:
+            p95[row[what]].append(found["p95"])
+    if not all(p95.values()):
+        return None
+    return round(statistics.median(p95[one]) / statistics.median(p95[other]), 3)
 
 
 def show(row: Mapping[str, object]) -> None:

@@ -116,6 +116,14 @@ class Stack:
         self._account_reader = log.reader({(DECISIONS.name, 0): run.start_offsets()[DECISIONS.name]})
         self._acked = 0
 
+    @property
+    def api_port(self) -> int:
+        return self._run.config.api.port
+
+    @property
+    def api_token(self) -> str:
+        return (self._run.home / "api.token").read_text()
+
     def follow(self, seconds: float, until_session: int = 0) -> None:
         """Acknowledge session time for `seconds`, or until it reaches `until_session`."""
         deadline = time.monotonic() + seconds

@@ -12,14 +12,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from api.lag_metrics import LagCollector
+from api.machine_metrics import MeasuresCollector
+from api.measures import Measures
+from api.metrics import SnapshotCollector
+from api.view import View
 from infra.analytics.seeds import SEEDS
-from kitepilot.config import RiskSection
+from infra.eventlog.sqlite_log import SqliteLog
+from kitepilot.alerts import kinds
+from kitepilot.config import Config, RiskSection
 from kitepilot.events import Sizing
 from kitepilot.kernels.feature_docs import FAMILIES
 from kitepilot.kernels.features import FEATURE_DOCS
 from kitepilot.risk import states
 from kitepilot.risk.checks import page as checks
 from kitepilot.risk.sizing import Entry, method_of
+from kitepilot.run import Run
 from kitepilot.strategies import ma_cross, micro_momentum, rsi_reversion, score_follower, vwap_reversion
 from kitepilot.strategies.parameters import Parameter
 
@@ -88,6 +96,25 @@ def _rupees(key: str, value: int) -> str:
     return f"`{key}: {value}`"
 
 
+def metrics() -> str:
+    """Every family that `GET /metrics` has, as a fresh API exports them."""
+    run = Run("", Path("nowhere"), Config())
+    log = SqliteLog(run.log_folder)
+    view = View(run, log)
+    collectors = (
+        SnapshotCollector(view, {}),
+        MeasuresCollector(run, Measures()),
+        LagCollector(run, log, view),
+    )
+    found = [family for each in collectors for family in each.collect()]
+    lines = ["| name | type | labels | meaning |", "|---|---|---|---|"]
+    for family in sorted(found, key=lambda each: each.name):
+        labels = ", ".join(f"`{name}`" for name in getattr(family, "_labelnames", ()))
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        lines.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
 def features() -> str:
     """Every feature by family, in the order of a row within it."""
     lines = [f"{len(FEATURE_DOCS)} features."]
@@ -123,14 +150,33 @@ def strategy(made: type[Any], declared: dict[str, Parameter]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def api() -> str:
+    """Every operation as its OpenAPI has it, and every code of a problem."""
+    from api.app import described
+    from api.problems import KINDS
+
+    lines = ["| | path | operation | what it does |", "|---|---|---|---|"]
+    for path, methods in sorted(described().openapi_schema.to_schema()["paths"].items()):
+        lines += [
+            f"| {method.upper()} | `{path}` | `{told['operationId']}` | {told.get('summary', '')} |"
+            for method, told in methods.items()
+        ]
+    lines += ["", "## Codes of problems", "", "| code | status | |", "|---|---|---|"]
+    lines += [f"| `{code}` | {kind.status} | {kind.title} |" for code, kind in KINDS.items()]
+    return "\n".join(lines) + "\n"
+
+
 def _whole(make: Callable[[], str], _: str) -> str:
     """A file that is made from the code from its first line to its last."""
     return make()
 
 
 PAGES: dict[Path, Callable[[str], str]] = {
+    FOLDER / "alerts.md": between_marks(kinds.page),
+    FOLDER / "api.md": between_marks(api),
     FOLDER / "denials.md": between_marks(checks.denials),
     FOLDER / "features.md": between_marks(features),
+    FOLDER / "metrics.md": between_marks(metrics),
     FOLDER / "risk-limits.md": between_marks(lambda: checks.limits(RiskSection().limits())),
     FOLDER / "strategies.md": strategies,
     FOLDER / "trading-state.md": between_marks(states.page),

@@ -44,6 +44,7 @@ from infra.clickhouse.event_rows import SHAPES, Rows, UnstorableError, rows_of
 from infra.clickhouse.inserts import Insert, Inserter, InsertError, constant, insert_of
 from infra.clickhouse.tick_columns import own_records, tick_columns
 from infra.eventlog import open_log
+from infra.read_positions import Positions
 from kitepilot.events import AnyEvent, DeadLetter, UndecodableError, decode
 from kitepilot.orders.permission import permitted
 from kitepilot.ports import LogRecord, TopicPartition
@@ -309,7 +310,13 @@ def open_archive(run: Run, state: ArchiveState | None) -> Archive:
 def build(run: Run) -> Dataflow:
     """records -> key -> archive. The step ids are part of the recovery state: never rename them."""
     flow = Dataflow(NAME)
-    source = LogSource(partial(open_log, run), start_of(run), max_records=POLL_RECORDS, cadence=CADENCE)
+    source = LogSource(
+        partial(open_log, run),
+        start_of(run),
+        max_records=POLL_RECORDS,
+        cadence=CADENCE,
+        note=Positions(run, NAME).note,
+    )
     records = op.input("log", flow, source)
     keyed = op.key_on("archive_key", records, lambda _: PART)
     op.output("archive", keyed, ArchiveSink(partial(open_archive, run)))

@@ -23,11 +23,12 @@ from infra.audit.acts import acts_log, log_names
 from infra.audit.trail import Place, Source, Trail, TrailError
 from infra.eventlog import open_log
 from infra.postgres.embedded import PostgresError, database_url
+from infra.read_positions import Positions
 from kitepilot.audit import entries
 from kitepilot.audit.records import Entry
 from kitepilot.audit.streams import Stream, rolled
 from kitepilot.events import RunStarted
-from kitepilot.ports import EventLog, LogError, LogReader, LogRecord
+from kitepilot.ports import EventLog, LogError, LogReader, LogRecord, TopicPartition
 from kitepilot.run import Run
 from kitepilot.topics import ACTS
 
@@ -112,6 +113,10 @@ class Follower:
             for each, reader in zip(self._logs, self._readers, strict=True)
             for (topic, _), offset in reader.positions().items()
         )
+
+    def reached(self, followed: Followed) -> dict[TopicPartition, int]:
+        """How far the trail has come in one of its logs."""
+        return {(topic, 0): self._stored[(followed.name, topic)].next_offset for topic in followed.starts}
 
     def _open(self, followed: Followed) -> LogReader:
         for topic, start in followed.starts.items():
@@ -222,11 +227,14 @@ def main(run: Run) -> int:
 
 def _follow(run: Run, stopping: threading.Event) -> None:
     trail = Trail(database_url(run))
-    follower = Follower(trail, (topics_of(run), acts_of(run.home)))
+    own = topics_of(run)
+    follower, positions = Follower(trail, (own, acts_of(run.home))), Positions(run, NAME)
     run.mark_ready(NAME)
     try:
         while not stopping.is_set():
-            if follower.step() < BATCH_RECORDS:
+            taken = follower.step()
+            positions.note(follower.reached(own))
+            if taken < BATCH_RECORDS:
                 stopping.wait(EVERY_S)
         drain(follower)
     finally:

@@ -19,6 +19,7 @@ from flows.connectors.sink import LogSink, Out, to_sink
 from flows.connectors.source import LogSource
 from flows.run import run_flow
 from infra.eventlog import open_log
+from infra.read_positions import Positions
 from kitepilot.events import ApprovedIntent, DeadLetter
 from kitepilot.ports import EventLog, LogRecord
 from kitepilot.risk.admission import UnusableError, admit
@@ -101,7 +102,8 @@ def main(run: Run) -> int:
         return open_log(run)
 
     start = {(SESSION.name, 0): run.start_offsets()[SESSION.name]}
-    return run_flow(build(LogSource(log, start), LogSink(log)), run, NAME)
+    source = LogSource(log, start, note=Positions(run, NAME).note)
+    return run_flow(build(source, LogSink(log)), run, NAME)
 
 
 def _desk(_records: list[LogRecord]) -> str:

@@ -178,11 +178,13 @@ def _unkeyed(items: list[tuple[str, Out]]) -> list[Out]:
 def main(run: Run) -> int:
     """The `market` process of a run."""
     from infra.eventlog import open_log
+    from infra.read_positions import Positions
 
     compile_all()
     pipeline = build_pipeline(run)  # here, so that a bad configuration fails before the first tick
     opener: Callable[[], EventLog] = partial(open_log, run)
-    source = LogSource(opener, {(TICKS.name, 0): run.start_offsets()[TICKS.name]})
+    start = {(TICKS.name, 0): run.start_offsets()[TICKS.name]}
+    source = LogSource(opener, start, note=Positions(run, NAME).note)
     flow = market_flow(source, LogSink(opener), lambda: pipeline, run.folder / COUNTS_FILE)
     ended = run_flow(flow, run, NAME)
     if pipeline.counts["labels"]:

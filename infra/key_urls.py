@@ -15,6 +15,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from infra import masking, replaced_file
+
 PLUGINS = "kitepilot.keys"
 DEFAULT_NAME = "key"
 MAX_FILE_BYTES = 64 * 1024
@@ -34,6 +36,12 @@ def read(url: str) -> str:
     Raises:
         NoSecretError: nothing is kept there. SecretError: unknown scheme, unsafe file, keyring out of reach.
     """
+    secret = _read(url)
+    masking.note(secret)
+    return secret
+
+
+def _read(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "env":
         return _from_environment(parts)
@@ -53,7 +61,7 @@ def read_or_make(url: str, make: Callable[[], str]) -> str:
     try:
         return read(url)
     except NoSecretError as err:
-        if urlsplit(url).scheme not in ("file", "keyring"):
+        if not keeps(url):
             raise SecretError(str(err)) from err
     write(url, make())
     return read(url)  # what the place really keeps, and not what was meant to be kept
@@ -72,6 +80,30 @@ def write(url: str, secret: str) -> None:
         _to_keyring(url, *_entry(url, parts), secret)
     else:
         raise SecretError(f"{url} can only be read: put the secret there yourself")
+
+
+def keeps(url: str) -> bool:
+    """Whether a secret can be put there from here."""
+    return urlsplit(url).scheme in ("file", "keyring")
+
+
+def replace(url: str, secret: str) -> None:
+    """Keep `secret` at `url` in the place of what is there, in one step.
+
+    Raises:
+        SecretError: the scheme is read-only, the file cannot be written, the keyring refuses or forgets.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        write(url, secret)
+    else:
+        path = _path(url, parts)
+        try:
+            replaced_file.replace(path, secret.encode())
+        except OSError as err:
+            raise SecretError(f"{path} cannot be written: {err.strerror}") from err
+    if read(url) != secret:
+        raise SecretError(f"{url} does not give back what was put there")
 
 
 def _from_environment(parts: SplitResult) -> str:

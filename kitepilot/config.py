@@ -18,10 +18,13 @@ from typing import Any
 import msgspec
 import yaml
 
+from kitepilot.alerts.desk import Policy, Target
+from kitepilot.alerts.kinds import Severity
 from kitepilot.events import RiskLimits, RiskProfile, Sizing
 from kitepilot.models.gates import Bounds
 from kitepilot.risk import sizing
 
+MOST_ALERT_TARGETS = 8
 # Kite Connect exceptions page, read 2026-07-14; per client account
 KITE_ORDER_CAPS = {"orders_per_second": 10, "orders_per_minute": 400, "orders_per_day": 5_000}
 
@@ -36,6 +39,8 @@ LATEST = "latest"
 Weekday = typing.Literal["monday", "tuesday", "wednesday", "thursday", "friday"]
 PackReplay = typing.Literal["all", "decisions", "none"]
 DriftAct = typing.Literal["tell", "refuse_entries", "reduce"]
+#: In an address: before its host, or among its parameters.
+_PASSWORD = re.compile(r"(://[^\s/:@\"']*:)[^\s/@\"']+(?=@)|([?&]password=)[^&\s\"']+")
 FULL_BAND_BPS = 10_000  # the broker takes a market protection of at most 100 %
 
 
@@ -368,6 +373,11 @@ class StorageSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     clickhouse_url: str = "http://127.0.0.1:18123"
     clickhouse_database: str = "kitepilot"
 
+    def __repr__(self) -> str:
+        """Addresses may hold passwords."""
+        fields = msgspec.structs.asdict(self).items()
+        return without_passwords(f"StorageSection({', '.join(f'{name}={each!r}' for name, each in fields)})")
+
 
 class AuditSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the key lies that seals the audit (`env:NAME`, `file:///path`, `keyring:service/name`).
@@ -396,10 +406,143 @@ class WatchdogSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ApiSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The API listens on loopback unless told otherwise."""
+    """The API listens on loopback unless told otherwise, and elsewhere with TLS only.
+
+    `tls_certificate` and `tls_key` are PEM files. `hosts` are further names it is asked for by, besides
+    `host` and loopback's. `published_on_loopback`: it runs in a container whose port is published on the
+    machine's loopback alone. `key_url` says where the key lies that sign-in's own secrets are sealed with.
+    """
 
     host: str = "127.0.0.1"
     port: int = 18200
+    tls_certificate: str = ""
+    tls_key: str = ""
+    hosts: list[str] = msgspec.field(default_factory=list)
+    published_on_loopback: bool = False
+    key_url: str = ""  # empty: $KITEPILOT_SIGN_IN_KEY, else a file of the home (paper) or the keyring (live)
+
+    @property
+    def tls(self) -> bool:
+        return bool(self.tls_certificate)
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody beyond this machine can reach it."""
+        return self.published_on_loopback or _is_loopback(self.host)
+
+    def __post_init__(self) -> None:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("api.tls_certificate and api.tls_key are PEM files that go together: set both")
+        if not (self.tls or self.local):
+            raise ValueError(
+                f"api.host {self.host} can be reached from other machines, where passwords would travel in "
+                "the clear: set api.tls_certificate and api.tls_key, or api.host 127.0.0.1"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class AlertTargetSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who is told: docs/how-to/alerts.md.
+
+    `url_at` says where the Apprise URL lies (`env:NAME`, `file:///path`, `keyring:service/name`): it holds a
+    password. `least` severity that is told; `after_s`: told only of what nobody acknowledged for so long.
+    """
+
+    name: str
+    url_at: str
+    least: typing.Literal["warning", "critical"] = "warning"
+    after_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9_-]{1,32}", self.name):
+            raise ValueError(f"alerts.targets name {self.name!r} must be 1 to 32 of a-z, 0-9, - and _")
+        if not 0.0 <= self.after_s <= 86_400.0:
+            raise ValueError(f"alerts.targets after_s {self.after_s} must be 0 to 86400 seconds")
+
+
+class AlertsSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told what, and when. Without `targets` alerts are only listed (`kitepilot alerts list`).
+
+    `quiet`: IST hours in which only critical alerts are told, as "22:00-07:00". `repeat_s` to the second call
+    about a critical alert nobody acknowledged, doubling up to an hour; `settle_s`: how long nobody is told of
+    a warning that comes back. `dead_man_s`: silence on the log in market hours that is an alert itself.
+    `heartbeat_at` says where a URL lies that is asked every `heartbeat_s` while all is followed: a monitor
+    elsewhere calls when it is not.
+    """
+
+    targets: list[AlertTargetSection] = msgspec.field(default_factory=list)
+    quiet: str = ""
+    repeat_s: float = 300.0
+    settle_s: float = 300.0
+    dead_man_s: float = 30.0
+    heartbeat_at: str = ""
+    heartbeat_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        names = [target.name for target in self.targets]
+        if len(set(names)) != len(names) or len(names) > MOST_ALERT_TARGETS:
+            raise ValueError(f"alerts.targets: at most {MOST_ALERT_TARGETS}, each with a name of its own")
+        self.quiet_minutes()
+        for key, least in (("repeat_s", 10.0), ("settle_s", 0.0), ("dead_man_s", 5.0), ("heartbeat_s", 5.0)):
+            if not least <= getattr(self, key) <= 86_400.0:
+                raise ValueError(f"alerts.{key} {getattr(self, key)} must be {least:g} to 86400 seconds")
+
+    def quiet_minutes(self) -> tuple[int, int]:
+        """Minutes of the IST day, from and to; (0, 0) for none."""
+        found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", self.quiet)
+        if self.quiet and not found:
+            raise ValueError(f'alerts.quiet {self.quiet!r} is not like "22:00-07:00"')
+        if not found:
+            return (0, 0)
+        hour, minute, to_hour, to_minute = map(int, found.groups())
+        return (hour * 60 + minute, to_hour * 60 + to_minute)
+
+    def policy(self) -> Policy:
+        """As `kitepilot.alerts.desk` takes it."""
+        targets = tuple(
+            Target(name=each.name, least=Severity(each.least), after_s=each.after_s) for each in self.targets
+        )
+        return Policy(
+            targets=targets, quiet=self.quiet_minutes(), repeat_s=self.repeat_s, settle_s=self.settle_s
+        )
+
+
+class TelemetrySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What leaves the machine for those who watch it: docs/reference/metrics.md. Nothing does by default.
+
+    `traces_url`: OTLP over HTTP, as `http://127.0.0.1:4318/v1/traces`. `logging`: how processes write what
+    they say, as text or one JSON object a line. `loki_url`: where it is sent as well, as `http://127.0.0.1:3100`.
+    `sentry_at` says where the address (DSN) lies that failures are told to: `env:NAME`, `file:///path`, ...
+    """
+
+    traces_url: str = ""
+    logging: typing.Literal["text", "json"] = "text"
+    loki_url: str = ""
+    sentry_at: str = ""
+
+    def __post_init__(self) -> None:
+        for key in ("traces_url", "loki_url"):
+            if (url := getattr(self, key)) and not re.match(r"https?://[^/@\s]+", url):
+                raise ValueError(f"telemetry.{key} {url!r} must begin with http:// or https:// and a host")
+
+
+class FlagsSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be switched off as a whole, for one run: docs/reference/configuration.md.
+
+    `resume_by_api`: the owner resumes over the API and in the browser; off: only `kitepilot resume` does.
+    `models_by_api`: the same of promoting models and rolling them back. `strategy_hot_reload`: a paper day
+    takes the text of an own strategy whenever its file is saved; off: `kitepilot strategies reload` alone.
+    """
+
+    resume_by_api: bool = True
+    models_by_api: bool = True
+    strategy_hot_reload: bool = True
 
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -421,6 +564,9 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: StorageSection = StorageSection()
     audit: AuditSection = AuditSection()
     api: ApiSection = ApiSection()
+    alerts: AlertsSection = AlertsSection()
+    telemetry: TelemetrySection = TelemetrySection()
+    flags: FlagsSection = FlagsSection()
 
     def __post_init__(self) -> None:
         try:
@@ -435,8 +581,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def canonical(config: Config) -> bytes:
-    """JSON with sorted keys and every default filled in."""
-    return msgspec.json.encode(msgspec.to_builtins(config), order="sorted")
+    """JSON with sorted keys and every default filled in, without passwords."""
+    whole = msgspec.json.encode(msgspec.to_builtins(config), order="sorted")
+    return without_passwords(whole.decode()).encode()
+
+
+def without_passwords(text: str) -> str:
+    """`text` with the passwords of the addresses in it as `***`."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def config_hash(config: Config) -> str:
@@ -488,8 +640,13 @@ def override(config: Config, **changes: object) -> Config:
 
 
 def dump(config: Config) -> str:
-    """YAML text that `load` reads back to an equal Config."""
+    """YAML text that `load` reads back to an equal Config, passwords too: for the run's own folder."""
     return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False)
+
+
+def shown(config: Config) -> str:
+    """The same for a person, a report, the book of record: without passwords."""
+    return without_passwords(dump(config))
 
 
 def _explain(message: str) -> str:

@@ -38,6 +38,7 @@ from infra.eventlog import open_log
 from infra.fence import Fence
 from infra.postgres import book
 from infra.postgres.embedded import PostgresError, database_url
+from infra.read_positions import Positions
 from kitepilot.events import ApprovedIntent, DeadLetter, Purpose, UndecodableError, encode
 from kitepilot.market.instruments import parse_instruments
 from kitepilot.orders.permission import permitted
@@ -236,6 +237,7 @@ class Gateway:
 
     async def _read_intents(self, start: int, stopping: asyncio.Event) -> None:
         reader = self._log.reader({(INTENTS.name, 0): start})
+        positions = Positions(self._run, "gateway")
         try:
             self._run.mark_ready("gateway")
             while not stopping.is_set():
@@ -243,6 +245,7 @@ class Gateway:
                 if records:
                     await self._take(records)
                 else:
+                    positions.note(reader.positions())  # here, where no intent waits for it
                     await asyncio.sleep(POLL_S)
         finally:
             reader.close()

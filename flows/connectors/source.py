@@ -16,6 +16,7 @@ from flows.connectors.lifecycle import PROCESS, Lifecycle
 from kitepilot.ports import LogReader, LogRecord, TopicPartition
 
 PART = "log"
+Note = Callable[[Mapping[TopicPartition, int]], None]
 
 
 class Position(TypedDict):
@@ -43,12 +44,14 @@ class LogSourcePart(StatefulSourcePartition[list[LogRecord], Position]):
         max_records: int,
         cadence: timedelta | None,
         process: Lifecycle,
+        note: Note | None = None,
     ) -> None:
         self._log = log
         self._reader = reader
         self._max_records = max_records
         self._cadence = cadence
         self._process = process
+        self._note = note
         self._idle = False
 
     def next_batch(self) -> list[list[LogRecord]]:
@@ -64,7 +67,10 @@ class LogSourcePart(StatefulSourcePartition[list[LogRecord], Position]):
         return datetime.now(UTC) + self._cadence
 
     def snapshot(self) -> Position:
-        return {"version": 1, "next_offsets": dict(self._reader.positions())}
+        positions = dict(self._reader.positions())
+        if self._note is not None:
+            self._note(positions)
+        return {"version": 1, "next_offsets": positions}
 
     def close(self) -> None:
         self._reader.close()
@@ -76,7 +82,8 @@ class LogSource(FixedPartitionedSource[list[LogRecord], Position]):
 
     `start` holds the next offset per topic-partition for a first start; a resumed flow goes on where its
     last epoch ended (a topic-partition new to it begins at `start`). `cadence` is the pause after an empty
-    poll: None looks again in 1 ms, for the live path; an archive does well with 20 ms and costs less.
+    poll: None looks again in 1 ms, for the live path; an archive does well with 20 ms and costs less. `note`
+    hears the positions as each epoch is committed.
     SIGTERM ends the stream (see `lifecycle`): `on_eof` does not mean that the session is over.
 
     Raises (when the flow starts):
@@ -90,12 +97,14 @@ class LogSource(FixedPartitionedSource[list[LogRecord], Position]):
         max_records: int = 1000,
         cadence: timedelta | None = None,
         process: Lifecycle = PROCESS,
+        note: Note | None = None,
     ) -> None:
         self._open_log = open_log
         self._start = dict(start)
         self._max_records = max_records
         self._cadence = cadence
         self._process = process
+        self._note = note
 
     def list_parts(self) -> list[str]:
         return [PART]
@@ -106,4 +115,4 @@ class LogSource(FixedPartitionedSource[list[LogRecord], Position]):
         log = self._open_log()
         reader = log.reader(start)
         self._process.source_built()
-        return LogSourcePart(log, reader, self._max_records, self._cadence, self._process)
+        return LogSourcePart(log, reader, self._max_records, self._cadence, self._process, self._note)

@@ -26,22 +26,24 @@ def acts_log(home: Path) -> SqliteLog:
     return log
 
 
-def record_act(home: Path, act: str, subject: str = "", run_id: str = "", **facts: str | int | bool) -> None:
-    """Durable on return. Never give it a token or another secret.
+def record_act(
+    home: Path, act: str, subject: str = "", run_id: str = "", by: str = "", **facts: str | int | bool
+) -> None:
+    """Durable on return. Never give it a token or another secret. `by`: who, where it is not this user.
 
     Raises:
         LogError, OSError: it could not be written; what was done stands all the same.
     """
     now = time.time_ns()
     said = Acted(
-        source=f"cli-{os.getpid()}-{now}",
+        source=f"{'api' if by else 'cli'}-{os.getpid()}-{now}",
         seq=0,
         event_at=now,
         emitted_at=now,
         act=act,
         run_id=run_id,
         subject=subject,
-        by=f"{who()}@{socket.gethostname()}",
+        by=by or f"{who()}@{socket.gethostname()}",
         facts=facts,
     )
     log = acts_log(home)

@@ -62,7 +62,7 @@ def begin_run(engine: sa.Engine, run: Run) -> None:
         "seed": config.market.seed,
         "feed": config.market.feed,
         "config_hash": run.config_hash,
-        "config": configuration.dump(config),
+        "config": configuration.shown(config),
         "code_version": kitepilot.__version__,
     }
     with engine.begin() as connection:

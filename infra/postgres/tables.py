@@ -323,3 +323,52 @@ model_evidence = sa.Table(
     sa.Column("at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
     sa.UniqueConstraint("model_id", "kind", "subject"),
 )
+
+users = sa.Table(
+    "users",
+    METADATA,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("totp_secret", sa.LargeBinary, nullable=False),
+    sa.Column("totp_step", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("created_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+    sa.Column("changed_at", UTC_TIME, nullable=False, server_default=sa.text("clock_timestamp()")),
+)
+
+recovery_codes = sa.Table(
+    "recovery_codes",
+    METADATA,
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.user_id"), primary_key=True),
+    sa.Column("code_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("used_at", UTC_TIME),
+)
+
+user_sessions = sa.Table(
+    "user_sessions",
+    METADATA,
+    sa.Column("secret_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("session_id", sa.Text, nullable=False, unique=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.user_id"), nullable=False),
+    sa.Column("began_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("seen_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("fresh_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Index("user_sessions_of_user", "user_id"),
+)
+
+api_tokens = sa.Table(
+    "api_tokens",
+    METADATA,
+    sa.Column("token_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.user_id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+    sa.Column("made_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("ends_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at_ns", sa.BigInteger),
+    sa.Index("api_tokens_of_user", "user_id"),
+)

@@ -1,4 +1,4 @@
-"""What is done outside the topics of a run: a login, a configuration, a run's end. From the command line."""
+"""What is done outside the topics of a run: a login, a configuration, a run's end, a person at the API."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ MODEL_MOVED = "model_moved"  # an offline model's stage; the subject is its id
 PROFILE_MADE = "profile_made"  # a version of the risk profile, in force or waiting for its time
 RUN_ENDED = "run_ended"  # with the day's result
 RUN_STOPPED = "run_stopped"  # taken down without a conclusion
+# People at the API; the subject is an e-mail address, a session's or a token's name.
+REQUESTED = "requested"  # anything that is no reading, by whom and how it was answered
+SECRETS_ROTATED = "secrets_rotated"
+SESSION_ENDED = "session_ended"
+SIGNED_IN = "signed_in"
+SIGNED_OUT = "signed_out"
+SIGN_IN_REFUSED = "sign_in_refused"
+STEPPED_UP = "stepped_up"  # gave a fresh one-time code
+STEP_UP_REFUSED = "step_up_refused"
+TOKEN_MADE = "token_made"  # noqa: S105 the name of an act
+TOKEN_REVOKED = "token_revoked"  # noqa: S105 the name of an act
+USER_CHANGED = "user_changed"  # added, reset, disabled, enabled
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -22,7 +34,8 @@ _encoder = msgspec.msgpack.Encoder()
 class Acted(Event, frozen=True, kw_only=True, tag="acted"):
     """Somebody did something by command. Topic `acts`; never a secret, never a token.
 
-    `by` is the operating system's user at this machine; `facts` are plain text and numbers.
+    `by` is the operating system's user at this machine, or who was signed in to the API and from where;
+    `facts` are plain text and numbers.
     """
 
     act: str

@@ -46,14 +46,15 @@ def explain(
     [dim]kitepilot explain 1261120417100000007
     kitepilot explain 1261120417100000007 --json | jq .verdict.checks[/dim]
     """
+    from kitepilot.audit import story_timeline
+    from kitepilot.audit.story import UnknownIdError
     from kitepilot.cli import story_words
-    from kitepilot.cli.story import UnknownIdError
     from kitepilot.cli.story_search import found
 
     with clear_errors(UnknownIdError):
         story = found(order_id.strip(), home(), run)
     if as_json:
-        print(json.dumps(story_words.as_json(story)))
+        print(json.dumps(story_timeline.as_json(story)))
     else:
         story_words.show(Console(), story)
 

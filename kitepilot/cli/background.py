@@ -14,7 +14,7 @@ import httpx
 
 from infra.fence import Fence
 from kitepilot import config as configuration
-from kitepilot.cli import after_close, live, opening, retrained
+from kitepilot.cli import after_close, live, opening, own_api, retrained
 from kitepilot.cli import processes as table
 from kitepilot.cli.feed import feed_state
 from kitepilot.cli.preflight import findings
@@ -72,7 +72,7 @@ def refuse_second(supervisor: Supervisor) -> None:
     after_close.give_way(supervisor.home)
 
 
-def bring_up(config: Config, home: Path) -> Run:
+def bring_up(config: Config, home: Path, came_from: Path | None = None) -> Run:
     """Start everything and open the session; returns once trading. Stops everything again on failure.
 
     Live wants `live.dated` and `live.require_ready` before.
@@ -82,7 +82,7 @@ def bring_up(config: Config, home: Path) -> Run:
     require_clean(config, home)
     if config.mode == "paper":
         opening.ensure_api_secret()
-    run = opening.create_run(config, home)
+    run = opening.create_run(config, home, came_from)
     venue = (table.SANDBOX,) if config.mode == "paper" else ()
     supervisor.start(run, (*table.stores(config), *venue, *table.TRADING))
     try:
@@ -193,8 +193,7 @@ def _account(folder: Path | None) -> dict[str, Any]:
         return {}
     config = configuration.load(folder / "config.yaml")
     try:
-        reply = httpx.get(f"http://{config.api.host}:{config.api.port}/status", timeout=2.0)
-        return dict(reply.json())
+        return own_api.status(folder.parent.parent, config)
     except (httpx.HTTPError, ValueError):
         return {"api": "does not answer yet"}
 

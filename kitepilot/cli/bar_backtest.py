@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from kitepilot import config as configuration
+from kitepilot.cli.own_strategies import with_sources
 from kitepilot.config import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -123,8 +124,9 @@ def planned(config: Config, home: Path, asked: Asked) -> BarPlan:
     from research.bar_engine.plan import BarPlan
 
     columns = bar_features()
+    config = with_sources(config, home)
     enabled, parameters = config.strategies.enabled, config.strategies.parameters
-    make = partial(make_strategies, enabled, parameters, columns.names)
+    make = partial(make_strategies, enabled, parameters, columns.names, config.strategies.sources)
     for name, strategy in make().items():
         if strategy.interval_s != MINUTE_S:
             raise ConfigError(

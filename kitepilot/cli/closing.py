@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from broker_adapter.kite.client import KiteBroker
-from kitepilot.cli import after_close, outcome, reconcile, sealing
-from kitepilot.cli.flatten import flatten, status_of
+from kitepilot.cli import after_close, outcome, own_api, reconcile, sealing
+from kitepilot.cli.flatten import flatten
 from kitepilot.cli.paper import ARCHIVE_WITHIN_S, PRODUCERS
 from kitepilot.cli.supervise import SupervisionError, Supervisor
 from kitepilot.cli.venue import BrokerVenue
@@ -36,7 +36,7 @@ def close_day(run: Run, supervisor: Supervisor, *, leave_positions: bool) -> dic
         parameters, now = run.parameters(), time.time_ns()
         if not leave_positions:
             say(f"{run.run_id}: flattening")
-            flatten(log, status_of(run.config), parameters.close_at, now)
+            flatten(log, partial(own_api.status, run.home, run.config), parameters.close_at, now)
         try:
             result = _conclude(run, supervisor, log, say, interrupted=now < parameters.close_at)
         finally:

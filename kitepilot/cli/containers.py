@@ -21,11 +21,11 @@ from kitepilot.topics import TOPICS
 READY_WITHIN_S = 180.0
 
 
-def prepare(config: Config, home: Path) -> Run:
+def prepare(config: Config, home: Path, came_from: Path | None = None) -> Run:
     """Create the run and the schemas; `runs/current` links to it."""
     if config.mode == "live":
         config = live.dated(config, None, time.time_ns())
-    run = opening.create_run(config, home)
+    run = opening.create_run(config, home, came_from)
     opening.prepare_stores(run).close()
     link = home / "runs" / "current"
     link.unlink(missing_ok=True)

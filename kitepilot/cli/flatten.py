@@ -12,7 +12,6 @@ import httpx
 
 from kitepilot.cli.owner import say
 from kitepilot.cli.supervise import SupervisionError
-from kitepilot.config import Config
 from kitepilot.ports import EventLog
 
 WITHIN_S = 60.0
@@ -69,12 +68,6 @@ def is_flat(account: dict[str, Any], close_at: int, asked_at: int) -> bool:
     marked_at, lag = _ns(account["session_time"]), account["lag"]
     never_marked = marked_at == 0 and bool(lag) and not any(lag.values())
     return never_marked or marked_at > asked_at or marked_at >= close_at
-
-
-def status_of(config: Config) -> Status:
-    """Asks the API of the running system."""
-    url = f"http://{config.api.host}:{config.api.port}/status"
-    return lambda: dict(httpx.get(url, timeout=2.0, trust_env=False).raise_for_status().json())
 
 
 def _ns(session_time: dict[str, str | None]) -> int:

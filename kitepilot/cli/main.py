@@ -16,6 +16,7 @@ from kitepilot import __version__
 from kitepilot import config as configuration
 from kitepilot.cli import (
     afterwards,
+    alerts,
     analytics,
     audit,
     contract_note,
@@ -31,10 +32,12 @@ from kitepilot.cli import (
     retrain,
     risk,
     sandbox,
+    secret_keys,
     slippage,
     strategies,
     sweep,
     train,
+    users,
     weekly_digest,
 )
 from kitepilot.cli.options import (
@@ -103,7 +106,7 @@ def paper(
                 "log.kind": log,
             },
         )
-        result = trade(chosen, home(), as_json=as_json)
+        result = trade(chosen, home(), as_json=as_json, came_from=config)
     if as_json:
         print(json.dumps(result))
     if result["interrupted"]:
@@ -167,7 +170,7 @@ def up(
         if chosen.mode == "live":
             chosen = live.dated(chosen, session, time.time_ns())
             live.require_ready(chosen, home(), accept_amber=accept_amber)
-        run = bring_up(chosen, home())
+        run = bring_up(chosen, home(), config)
     Console().print(f"{run.run_id} is up; `kitepilot status`, `kitepilot logs`, `kitepilot down`")
 
 
@@ -299,7 +302,10 @@ market = typer.Typer(no_args_is_help=True, help="The synthetic market and its li
 app.add_typer(market, name="market")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(risk.app, name="risk")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(slippage.app, name="slippage")
+app.add_typer(users.app, name="users")
+app.add_typer(secret_keys.app, name="secrets")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(strategies.new, name="new")
 app.add_typer(models.app, name="models")
@@ -339,10 +345,10 @@ sweep.add_to(app)
 
 @app.command("config")
 def showchosen_config(config: ConfigOption = None) -> None:
-    """Print the whole configuration with every default filled in, and its hash."""
+    """Print the whole configuration with every default filled in, and its hash; passwords as `***`."""
     with clear_errors():
         chosen = chosen_config(config)
-    print(configuration.dump(chosen), end="")
+    print(configuration.shown(chosen), end="")
     print(f"# hash: {configuration.config_hash(chosen)}")
 
 
@@ -352,7 +358,7 @@ def prepare(config: ConfigOption = None) -> None:
     from kitepilot.cli.containers import prepare as step
 
     with clear_errors():
-        run = step(chosen_config(config), home())
+        run = step(chosen_config(config), home(), config)
     print(run.run_id)
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from kitepilot.cli import risk_change
-from kitepilot.market.ticks import KIND_MODEL, MAX_TEXT_BYTES, own_record
+from kitepilot.market.ticks import model_record
 from kitepilot.models.plan import read_plan
 from kitepilot.ports import EventLog
 from kitepilot.run import Run
@@ -36,8 +36,7 @@ def tell(home: Path, model_id: str, why: str) -> str:
 
 def _said(log: EventLog, run: Run, model_id: str, why: str) -> str:
     since, now = log.end_offset(DECISIONS.name), time.time_ns()
-    text = f"{model_id} {why}".strip().encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
-    log.append(TICKS.name, [own_record(KIND_MODEL, 0, now, text)])
+    log.append(TICKS.name, [model_record(model_id, why, now)])
     answer = risk_change.heard(log, since, run.run_id, f"model {model_id} is followed ")
     if answer:
         return f"{run.run_id}: {answer}"

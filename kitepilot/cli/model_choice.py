@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from infra.model_artifacts import Artifacts
-from infra.postgres import model_registry
+from infra.postgres import model_moves, model_registry
 from kitepilot.cli import model_book
 from kitepilot.config import REGISTRY, ConfigError
 from kitepilot.models import gates, stages
@@ -57,7 +57,7 @@ def _seeded(run: Run, say: Say) -> str:
 
     if run.config.models.offline == REGISTRY:
         with model_book.opened(run.home, run.config) as connection:
-            now = model_book.standing(connection)
+            now = model_moves.standing(connection)
             if now.live and _last_move(connection, now.live) is not Move.SEEDED:
                 return ""  # a person's choice
     return ensure_models(run.config, run.home, say)
@@ -82,7 +82,7 @@ class _Choice:
             return ModelPlan(live=live, shadows=self._shadows((), live))
         if seeded:
             self._make_first(seeded)
-        now = model_book.standing(self.connection)
+        now = model_moves.standing(self.connection)
         if not now.live:
             raise ModelError(
                 "no offline model is live: `kitepilot models promote MODEL` makes one live, or set "
@@ -105,19 +105,19 @@ class _Choice:
         """A seeded model is live until a person chooses; a new seed takes an old one's place."""
         self._register_seed(seeded.rpartition("-")[0])
         model_registry.hold(self.connection)
-        now = model_book.standing(self.connection)
+        now = model_moves.standing(self.connection)
         if now.live == seeded or (now.live and _last_move(self.connection, now.live) is not Move.SEEDED):
             return
         self._to_candidate(now, seeded)
-        steps = stages.moved(model_book.standing(self.connection), seeded, Stage.LIVE, Move.SEEDED)
+        steps = stages.moved(model_moves.standing(self.connection), seeded, Stage.LIVE, Move.SEEDED)
         said = {"trained": "kitepilot seed", "gates": [], "data": "synthetic market"}
-        model_registry.append(self.connection, model_book.changes_of(steps, FIRST_WHY, said))
+        model_registry.append(self.connection, model_moves.changes_of(steps, FIRST_WHY, said))
 
     def _to_candidate(self, now: Standing, model_id: str) -> None:
         """A seed that was live before comes back from retirement."""
         if now.stages[model_id] is Stage.RETIRED:
             steps = stages.moved(now, model_id, Stage.CANDIDATE, Move.STEPPED_BACK)
-            model_registry.append(self.connection, model_book.changes_of(steps, FIRST_WHY, {}))
+            model_registry.append(self.connection, model_moves.changes_of(steps, FIRST_WHY, {}))
 
     def _register_seed(self, kind: str) -> None:
         raw, card = model_book.found_in(
@@ -144,7 +144,7 @@ class _Choice:
         for model_id in (plan.live, plan.canary):
             if not model_id:
                 continue
-            seen = model_book.evidence_of(self.connection, model_id, self.run.config)
+            seen = model_moves.evidence_of(self.connection, model_id, self.run.config)
             passed, observed, _, why = gates.leak_check(seen, self.run.config.models.gates)
             if not passed:
                 raise ConfigError(
@@ -180,7 +180,7 @@ class _Choice:
 
         from kitepilot.kernels.features import FEATURE_NAMES
 
-        model = model_book.require(self.connection, model_id)
+        model = model_moves.require(self.connection, model_id)
         raw = self._artifacts.read(model.artifact_sha256, model_id)
         scorer = make_offline(model.kind, raw, model.card, FEATURE_NAMES)
         try:

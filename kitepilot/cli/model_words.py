@@ -12,20 +12,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from infra.postgres import model_registry
+from infra.postgres import model_moves, model_registry
 from infra.postgres.model_registry import RegisteredModel
-from kitepilot.cli import model_book
 from kitepilot.config import Config
 from kitepilot.market import calendar
 from kitepilot.models.gates import Verdict
-from kitepilot.models.stages import Move, Stage, StageChange, Standing
+from kitepilot.models.stages import Stage, StageChange, Standing
 
 FEATURES_SHOWN = 12
-EFFECT = {
-    Stage.SHADOW: "scores from the next day that opens, without orders",
-    Stage.CANARY: "trades its share from the next day that opens",
-    Stage.LIVE: "is followed from the next day that opens",
-}
 
 
 def rows(models: Sequence[RegisteredModel], now: Standing) -> list[dict[str, Any]]:
@@ -70,8 +64,8 @@ def show_rows(console: Console, found: list[dict[str, Any]]) -> None:
 
 def page(connection: sa.Connection, model_id: str, config: Config) -> dict[str, Any]:
     """Everything about one model, as plain data."""
-    model = model_book.require(connection, model_id)
-    seen = model_book.evidence_of(connection, model_id, config)
+    model = model_moves.require(connection, model_id)
+    seen = model_moves.evidence_of(connection, model_id, config)
     lines = model_registry.history(connection, model_id)
     return {
         "model_id": model_id,
@@ -201,16 +195,6 @@ def line(each: StageChange) -> dict[str, Any]:
         "evidence": each.evidence,
         "text": f"{moved} by {each.made_by}: {each.reason}",
     }
-
-
-def told(changes: Sequence[StageChange]) -> str:
-    """What has changed, and from when it acts."""
-    lines = []
-    for each in changes:
-        later = each.to_stage in EFFECT and each.move is not Move.ROLLED_BACK  # that acts at once
-        effect = f": {EFFECT[each.to_stage]}" if later else ""
-        lines.append(f"{each.model_id} is {each.to_stage.value} now, {each.move.value}{effect}")
-    return "\n".join(lines)
 
 
 def _measure(model: RegisteredModel, name: str) -> float | None:

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 
 from kitepilot.cli.options import ConfigOption, JsonOption, chosen_config, clear_errors
-from kitepilot.models.stages import STEP_BACK, Move, Stage, StageChange
+from kitepilot.models.stages import STEP_BACK, Move, Stage, StageChange, told
 from kitepilot.run import home
 
 if TYPE_CHECKING:
-    from kitepilot.cli.model_book import Promotion
+    from infra.postgres.model_moves import Promotion
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,11 +41,11 @@ LeakOption = Annotated[
 @app.command("list")
 def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Every model with its stage, its data, and what it came to on days it had not seen."""
-    from infra.postgres import model_registry
+    from infra.postgres import model_moves, model_registry
     from kitepilot.cli import model_book, model_words
 
     with clear_errors(), model_book.opened(home(), chosen_config(config)) as db:
-        rows = model_words.rows(model_registry.registered(db), model_book.standing(db))
+        rows = model_words.rows(model_registry.registered(db), model_moves.standing(db))
     if as_json:
         print(json.dumps(rows))
     else:
@@ -86,7 +86,7 @@ def import_model(
     from kitepilot.strategies.plugins import PluginError
 
     with clear_errors(PluginError):
-        told = model_book.taken_in(
+        taken = model_book.taken_in(
             *(home(), chosen_config(config), place),
             artifact=artifact,
             leak_report=leak_report,
@@ -94,10 +94,10 @@ def import_model(
             why=why,
         )
     if as_json:
-        print(json.dumps(told._asdict()))
+        print(json.dumps(taken._asdict()))
         return
-    said = "is a candidate" if told.registered else "was registered before"
-    Console().print(f"{told.model_id} {said}; `kitepilot models gates {told.model_id}`", highlight=False)
+    said = "is a candidate" if taken.registered else "was registered before"
+    Console().print(f"{taken.model_id} {said}; `kitepilot models gates {taken.model_id}`", highlight=False)
 
 
 @app.command()
@@ -109,6 +109,7 @@ def gates(
     as_json: JsonOption = False,
 ) -> None:
     """The gates before a stage with their numbers. Exit codes: 0 all pass, 1 not, 2 not possible."""
+    from infra.postgres import model_moves
     from kitepilot.cli import model_book, model_words
     from kitepilot.models import gates as table
     from kitepilot.models.port import ModelError
@@ -119,8 +120,8 @@ def gates(
         with model_book.opened(home(), chosen) as db:
             if leak_report:
                 model_book.add_leak_report(db, model, leak_report)
-            seen = model_book.evidence_of(db, model, chosen)
-            there = to or NEXT.get(model_book.standing(db).stages[model])
+            seen = model_moves.evidence_of(db, model, chosen)
+            there = to or NEXT.get(model_moves.standing(db).stages[model])
         if there not in table.GATES:
             raise ModelError(
                 f"no gates stand before {there or 'what follows'}; give --to shadow, canary or live"
@@ -153,6 +154,7 @@ def promote(
     [dim]kitepilot models promote lightgbm-1b2c3d4e
     kitepilot models promote lightgbm-1b2c3d4e --to live --override "first model, paper only"[/dim]
     """
+    from infra.postgres import model_moves
     from kitepilot.cli import model_book, model_words
 
     with clear_errors():
@@ -160,13 +162,13 @@ def promote(
         with model_book.opened(home(), chosen) as db:
             if leak_report:
                 model_book.add_leak_report(db, model, leak_report)
-            done = model_book.promote(db, chosen, model, to, why.strip(), override.strip())
-        model_book.audit(home(), done.changes)
+            done = model_moves.promote(db, chosen, model, to, why.strip(), override.strip())
+        model_moves.audit(home(), done.changes)
     if as_json:
         print(json.dumps(_promotion(done)))
     else:
         model_words.show_gates(Console(), model, done.to, done.verdicts)
-        said = f"{model} is not promoted" if done.refused else model_words.told(done.changes)
+        said = f"{model} is not promoted" if done.refused else "\n".join(told(done.changes))
         Console().print(said, highlight=False, soft_wrap=True)
     raise typer.Exit(1 if done.refused else 0)
 
@@ -177,18 +179,19 @@ def rollback(why: WhyOption = "", config: ConfigOption = None, as_json: JsonOpti
 
     [dim]kitepilot models rollback --why "losing since noon"[/dim]
     """
-    from kitepilot.cli import model_activation, model_book, model_words
+    from infra.postgres import model_moves
+    from kitepilot.cli import model_activation, model_book
 
     with clear_errors():
         chosen = chosen_config(config)
         changes = model_book.acted(
-            home(), chosen, lambda db: model_book.roll_back(db, why.strip() or "rolled back by the owner")
+            home(), chosen, lambda db: model_moves.roll_back(db, why.strip() or "rolled back by the owner")
         )
         taken = model_activation.tell(home(), changes[-1].model_id, why.strip())
     if as_json:
         print(json.dumps({"live": changes[-1].model_id, "retired": changes[0].model_id, "run": taken}))
     else:
-        Console().print(f"{model_words.told(changes)}\n{taken}", highlight=False, soft_wrap=True)
+        Console().print("\n".join([*told(changes), taken]), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -241,12 +244,12 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Who moved which model from where to where, when and why."""
-    from infra.postgres import model_registry
+    from infra.postgres import model_moves, model_registry
     from kitepilot.cli import model_book, model_words
 
     with clear_errors(), model_book.opened(home(), chosen_config(config)) as db:
         if model:
-            model_book.require(db, model)
+            model_moves.require(db, model)
         found = model_registry.history(db, model)
     if as_json:
         print(json.dumps([model_words.line(each) for each in found]))
@@ -255,24 +258,25 @@ def history(
 
 
 def _moved(model: str, to_of: Any, how: Move, why: str, config: Path | None, as_json: bool) -> None:
+    from infra.postgres import model_moves
     from kitepilot.cli import model_book, model_words
     from kitepilot.models.port import ModelError
 
     with clear_errors():
 
         def act(db: Any) -> list[StageChange]:
-            model_book.require(db, model)
-            stage = model_book.standing(db).stages[model]
+            model_moves.require(db, model)
+            stage = model_moves.standing(db).stages[model]
             to = to_of(stage)
             if to is None:
                 raise ModelError(f"{model} is {stage}: there is no step back from it")
-            return model_book.move(db, model, to, how, why.strip())
+            return model_moves.move(db, model, to, how, why.strip())
 
         changes = model_book.acted(home(), chosen_config(config), act)
     if as_json:
         print(json.dumps([model_words.line(each) for each in changes]))
     else:
-        Console().print(model_words.told(changes), highlight=False, soft_wrap=True)
+        Console().print("\n".join(told(changes)), highlight=False, soft_wrap=True)
 
 
 def _promotion(done: Promotion) -> dict[str, Any]:

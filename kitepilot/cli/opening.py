@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import create_engine, text
 
 from infra.audit.acts import record_act
-from kitepilot import __version__
+from kitepilot import __version__, configured_from
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.audit.acts import CONFIGURED, LOGGED_IN
@@ -37,12 +37,15 @@ from kitepilot.topics import TICKS, TOPICS
 API_SECRET_VARIABLE = "KITEPILOT_API_SECRET"  # noqa: S105 the name of the variable, not a secret
 INDICES = "INDICES"  # segment: watched, never traded
 KEPT_RUNS = 3
+READY_WITHIN_S = 300.0  # on a machine that is busy with something else; one that fails is told at once
 RESTARTED_WITHIN_S = 180.0  # a large market plays its day again for longer than a minute
 SOURCE = "cli"
 
 
-def create_run(config: Config, home: Path) -> Run:
+def create_run(config: Config, home: Path, came_from: Path | None = None) -> Run:
     """A new run with its own folder and configuration. Ids count up per session date.
+
+    `came_from`: the file that was chosen; what it says is noted for a later look at it.
 
     Raises:
         ConfigError: the folder cannot be written (says why), or a strategy's file cannot be used.
@@ -56,7 +59,11 @@ def create_run(config: Config, home: Path) -> Run:
         number = 1 + max((int(p.name[-4:]) for p in folder.glob(f"{config.mode}-{day}-*")), default=0)
         run = Run(f"{config.mode}-{day}-{number:04d}", folder / f"{config.mode}-{day}-{number:04d}", config)
         run.folder.mkdir()
-        (run.folder / "config.yaml").write_text(configuration.dump(config))
+        written = run.folder / "config.yaml"
+        written.touch(mode=0o600)  # an address in it may hold a password
+        written.write_text(configuration.dump(config))
+        if came_from is not None:
+            configured_from.write(run.folder, came_from)
         write_code(run.folder)
         _record_configuration(run)
     except OSError as err:
@@ -96,7 +103,7 @@ def start_stores(run: Run, supervisor: Supervisor) -> EventLog:
     wanted = table.stores(run.config)
     for process in wanted:
         supervisor.launch(process)
-    supervisor.await_ready(run, wanted, timeout_s=180)
+    supervisor.await_ready(run, wanted, timeout_s=READY_WITHIN_S)
     return prepare_stores(run)
 
 
@@ -135,7 +142,7 @@ def record_run(run: Run) -> None:
         "seed": run.config.market.seed,
         "feed": run.config.market.feed,
         "config_hash": run.config_hash,
-        "config": configuration.dump(run.config),
+        "config": configuration.shown(run.config),
         "code_version": __version__,
     }
     names = ", ".join(row)
@@ -193,7 +200,7 @@ def ensure_api_secret() -> None:
 def open_exchange(run: Run, supervisor: Supervisor) -> Exchange:
     """Start the sandbox and `enter` it."""
     supervisor.launch(table.SANDBOX)
-    supervisor.await_ready(run, [table.SANDBOX], timeout_s=180)
+    supervisor.await_ready(run, [table.SANDBOX], timeout_s=READY_WITHIN_S)
     return enter(run, lambda: supervisor.gave_up(table.SANDBOX))
 
 
@@ -221,16 +228,11 @@ def plan(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
     Raises:
         ConfigError: see `risk_book.applied`.
     """
-    opens_at = time.time_ns() if run.config.mode == "live" else announced_at(run.config.session.date)
+    opens_at = time.time_ns() if run.config.mode == "live" else calendar.announced_at(run.config.session.date)
     instrument_facts.keep(run, instrument_facts.gather(run))
     parameters = risk_book.applied(run, decision_parameters(run, auction), opens_at)
     (run.folder / "parameters.json").write_bytes(msgspec.json.encode(parameters))
     return parameters
-
-
-def announced_at(session_date: str) -> int:
-    """Session time (ns UTC) of `RunStarted`; on paper also the time at which profiles are looked up."""
-    return calendar.ist_ns(date.fromisoformat(session_date), "08:45")
 
 
 def decision_parameters(run: Run, auction: frozenset[int]) -> e.DecisionParameters:
@@ -286,7 +288,7 @@ def announce(run: Run, log: EventLog, parameters: e.DecisionParameters) -> None:
     started = e.RunStarted(
         source=SOURCE,
         seq=0,
-        event_at=announced_at(parameters.session_date),
+        event_at=calendar.announced_at(parameters.session_date),
         run_id=run.run_id,
         mode=run.config.mode,
         config_hash=run.config_hash,
@@ -299,7 +301,7 @@ def start_trading(run: Run, supervisor: Supervisor) -> None:
     """Start the trading processes, consumers first; returns when all work and the ticker is connected."""
     for process in table.TRADING:
         supervisor.launch(process)
-    supervisor.await_ready(run, table.TRADING, timeout_s=120)
+    supervisor.await_ready(run, table.TRADING, timeout_s=READY_WITHIN_S)
 
 
 def await_subscribed(run: Run, exchange: Exchange) -> None:

@@ -50,7 +50,9 @@ class Interrupt:
         self._say("flattening, then stopping (again to stop at once) ...")
 
 
-def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any]:
+def trade(
+    config: Config, home: Path, *, as_json: bool = False, came_from: Path | None = None
+) -> dict[str, Any]:
     """Trade one session; returns the result object of `kitepilot paper --json`.
 
     Raises:
@@ -67,7 +69,7 @@ def trade(config: Config, home: Path, *, as_json: bool = False) -> dict[str, Any
     refuse_second(supervisor)
     require_clean(config, home)
     opening.ensure_api_secret()
-    run = opening.create_run(config, home)
+    run = opening.create_run(config, home, came_from)
     opening.forget_old_runs(home)
     say(f"{run.run_id}: starting {len(table.stores(config))} stores, the exchange and the trading processes")
     supervisor.start(run, (*table.stores(config), table.SANDBOX, *table.TRADING))

@@ -37,6 +37,7 @@ SANDBOX = Process("sandbox", "broker_adapter.sandbox.main:main", "local exchange
 API = Process("api", "api.main:main", "health, status, metrics", yields=5)
 ARCHIVE = Process("archive", "flows.archive:main", "topics to ClickHouse", 30, yields=10)
 AUDIT = Process("audit", "flows.audit:main", "what was said and done, as a chain", 30, yields=5)
+ALERTS = Process("alerts", "flows.alerts:main", "tells people what they must know", yields=5)
 GATEWAY = Process("gateway", "broker_adapter.gateway.main:main", "journal, then the broker", 20)
 DECISIONS = Process("decisions", "flows.decisions:main", "positions, risk, intents")
 MARKET = Process("market", "flows.market:main", "ticks to bars, features, scores, signals")
@@ -45,8 +46,12 @@ WATCHDOG = Process("watchdog", "broker_adapter.watchdog.main:main", "flattens wh
 
 #: Trading processes, in start order: consumers before producers, so nothing waits unread. The watchdog begins
 #: last and ends first: it must not take a beginning or an end for silence.
-TRADING = (API, ARCHIVE, AUDIT, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
+TRADING = (API, ARCHIVE, AUDIT, ALERTS, GATEWAY, DECISIONS, MARKET, INGEST, WATCHDOG)
 ALL = (POSTGRES, CLICKHOUSE, KAFKA, SANDBOX, *TRADING)
+RESEARCH = Process("research", "kitepilot.cli.research_answers:main", "previews and checks", yields=5)
+BACKTESTS = Process("backtests", "kitepilot.cli.backtest_queue:main", "backtests, one by one", yields=10)
+#: What the API starts when somebody asks for it: nobody supervises them, and no order waits for them.
+ON_DEMAND = (RESEARCH, BACKTESTS)
 
 
 def stores(config: Config) -> tuple[Process, ...]:
@@ -67,7 +72,7 @@ def _local(address: str) -> bool:
 
 def by_name(name: str) -> Process:
     """The process called `name`. Raises KeyError naming the valid ones."""
-    for process in ALL:
+    for process in (*ALL, *ON_DEMAND):
         if process.name == name:
             return process
     raise KeyError(f"no process {name!r}; there are: {', '.join(p.name for p in ALL)}")
@@ -81,8 +86,11 @@ def main_of(process: Process) -> Callable[[Run], int]:
 
 def run_process(name: str, run: Run) -> int:
     """Body of one supervised process."""
+    from infra.telemetry.process_log import install
+
     process = by_name(name)
     settle_in(process)
+    install(run, name)
     return main_of(process)(run)
 
 

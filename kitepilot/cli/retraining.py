@@ -144,6 +144,7 @@ def register(work: Work) -> str:
     """A candidate with its leak report, and what the gates before the next stage say."""
     if work.run is None:
         raise SkippedError("there is no new model")
+    from infra.postgres import model_moves
     from kitepilot.cli import model_book
     from kitepilot.models import gates
     from kitepilot.models.stages import NEXT
@@ -154,8 +155,8 @@ def register(work: Work) -> str:
         why=f"retrained after {work.session}",
     )
     with model_book.opened(work.home, work.config) as db:
-        seen = model_book.evidence_of(db, taken.model_id, work.config)
-        stage = model_book.standing(db).stages[taken.model_id]
+        seen = model_moves.evidence_of(db, taken.model_id, work.config)
+        stage = model_moves.standing(db).stages[taken.model_id]
     there = NEXT.get(stage)
     verdicts = gates.judge(seen, work.config.models.gates, there) if there else []
     work.gates = tuple(each._asdict() for each in verdicts)

@@ -122,13 +122,14 @@ def set_limits(
     `sizing=METHOD sizing.PARAMETER=VALUE`.
     """
     from kitepilot.cli import risk_change, risk_words
+    from kitepilot.risk import edits
 
     with clear_errors():
         starts_at = risk_words.ist_time(starts) if starts else None
         made = risk_change.change(
             home(),
             chosen_config(config),
-            lambda present, _: risk_words.changed(present, words),
+            lambda present, _: edits.changed(present, words),
             _why(reason),
             starts_at,
         )
@@ -179,9 +180,9 @@ def _told(made: Change, as_json: bool, starts: str | None) -> None:
 
 def _in_force(config: Config, running: int) -> tuple[RiskProfile, list[ProfileVersion]]:
     """The version `running`; 0: as the next opening would find it, and numbered 0 where it would make one."""
-    from kitepilot.cli import risk_change
+    from infra.postgres.profile_changes import session_now
 
-    found, at, configured = _history(config), risk_change.session_now(config), config.risk.profile()
+    found, at, configured = _history(config), session_now(config), config.risk.profile()
     present = versions.in_force([each for each in found if running in (0, each.version)], at)
     if running and present is not None:
         return present, versions.waiting(found, at)
@@ -201,9 +202,10 @@ def _history(config: Config) -> list[ProfileVersion]:
 def _used(config: Config) -> dict[str, Any]:
     import httpx
 
+    from kitepilot.cli import own_api
+
     try:
-        url = f"http://{config.api.host}:{config.api.port}/status"
-        return dict(httpx.get(url, timeout=2.0, trust_env=False).raise_for_status().json())
+        return own_api.status(home(), config)
     except (httpx.HTTPError, ValueError):
         return {}
 

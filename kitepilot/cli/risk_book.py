@@ -11,21 +11,20 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from infra.postgres.profile_changes import settle
 from kitepilot.cli.supervise import Supervisor
 from kitepilot.config import Config, ConfigError
-from kitepilot.events import DecisionParameters, RiskProfile
-from kitepilot.risk import carry, profiles, versions
+from kitepilot.events import DecisionParameters
+from kitepilot.risk import carry
 from kitepilot.run import Run
-
-MADE_BY = "configuration"
 
 
 @contextlib.contextmanager
-def opened(home: Path, config: Config, what: str = "the risk profile's history") -> Iterator[sa.Connection]:
-    """One transaction with the book of record; the embedded server is started for it where none runs.
+def served(home: Path, config: Config, what: str) -> Iterator[sa.Engine]:
+    """The book of record; the embedded server is started for it where none runs.
 
     Raises:
-        ConfigError: it does not answer, or cannot be started; says why.
+        ConfigError: it does not answer, or cannot be started; says why, and that `what` is in it.
     """
     from infra.postgres.embedded import PostgresError, Server, database_url, migrate
 
@@ -36,45 +35,17 @@ def opened(home: Path, config: Config, what: str = "the risk profile's history")
                 migrate(url)
             else:
                 url = stack.enter_context(Server(home)).url
-            engine = sa.create_engine(url, poolclass=sa.NullPool)
-            yield stack.enter_context(engine.begin())
+            yield sa.create_engine(url, poolclass=sa.NullPool)
     except (PostgresError, SQLAlchemyError) as err:
         why = str(err).splitlines()[0]
         raise ConfigError(f"{what} is in PostgreSQL, which does not answer: {why}") from err
 
 
-def settle(connection: sa.Connection, config: Config, at: int) -> RiskProfile:
-    """The profile in force at session time `at` (ns); the configuration's where that says something new.
-
-    Raises:
-        ConfigError: it allows more than the configuration does; names the limits and what to do.
-    """
-    from infra.postgres import risk_profiles
-
-    risk_profiles.hold(connection)
-    history = risk_profiles.history(connection, config.mode)
-    present = versions.in_force(history, at)
-    configured = config.risk.profile()
-    if present is None or versions.says_something_new(configured, history):
-        reason = "the configuration has changed" if history else "the first configuration"
-        if undone := versions.changes(present, configured):
-            reason += f": {'; '.join(undone)}"
-        origin = versions.CONFIGURATION
-        return risk_profiles.add(
-            connection, config.mode, configured, origin=origin, by=MADE_BY, reason=reason
-        )
-    require_within(present, config)
-    return present
-
-
-def require_within(profile: RiskProfile, config: Config) -> None:
-    """The configuration is the ceiling. Raises `ConfigError` naming every limit past it."""
-    past = profiles.past_configuration(profile, config.risk.profile())
-    if past:
-        raise ConfigError(
-            f"risk profile {profile.version} is looser than the configuration: {past}; "
-            "raise risk.* there, or tighten the profile with `kitepilot risk set`"
-        )
+@contextlib.contextmanager
+def opened(home: Path, config: Config, what: str = "the risk profile's history") -> Iterator[sa.Connection]:
+    """One transaction with the book of record. Raises `ConfigError` as `served`."""
+    with served(home, config, what) as engine, engine.begin() as connection:
+        yield connection
 
 
 def applied(run: Run, parameters: DecisionParameters, at: int) -> DecisionParameters:

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import sqlalchemy as sa
 
 from infra.audit.acts import record_act
+from infra.postgres.profile_changes import Edit, store
 from kitepilot import config as configuration
 from kitepilot import events as e
 from kitepilot.audit.acts import PROFILE_MADE
-from kitepilot.cli import opening, risk_book
+from kitepilot.cli import risk_book
 from kitepilot.cli.supervise import SupervisionError, Supervisor
-from kitepilot.config import Config, ConfigError
+from kitepilot.config import Config
 from kitepilot.events import RiskProfile
 from kitepilot.ports import EventLog
-from kitepilot.risk import profiles, versions
-from kitepilot.risk.versions import ProfileVersion
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS, SESSION
 
 SOURCE = "cli-risk"  # counted by command id, so its numbers are the clock's
 TAKEN_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.05
-Edit = Callable[[RiskProfile, list[ProfileVersion]], RiskProfile]  # the profile in force, the history -> new
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,6 @@ def running(home: Path) -> Run | None:
     if folder is None or not (folder / "parameters.json").exists() or not supervisor.alive():
         return None
     return Run(folder.name, folder, configuration.load(folder / "config.yaml"))
-
-
-def session_now(config: Config) -> int:
-    """The time at which profiles are looked up now: the machine's live, the session's morning on paper."""
-    return time.time_ns() if config.mode == "live" else opening.announced_at(config.session.date)
 
 
 def change(home: Path, chosen: Config, edit: Edit, reason: str, active_from: int | None) -> Change:
@@ -79,39 +70,6 @@ def change(home: Path, chosen: Config, edit: Edit, reason: str, active_from: int
     )
     taken = tell(run, profile, by, reason) if run and active_from is None else ""
     return Change(profile, lines, overtaken, taken)
-
-
-def store(
-    connection: sa.Connection, config: Config, edit: Edit, by: str, reason: str, active_from: int | None
-) -> tuple[RiskProfile, list[str], list[int]]:
-    """Write the edited profile as a version: it, what it changes, and the waiting versions it overtakes.
-
-    Raises:
-        ConfigError: nothing changed, or the settings cannot be, or allow more than the configuration does.
-    """
-    from infra.postgres import risk_profiles
-
-    now = session_now(config)
-    present = risk_book.settle(connection, config, now)
-    history = risk_profiles.history(connection, config.mode)
-    wanted = edit(present, history)
-    lines = versions.changes(present, wanted)
-    if not lines:
-        raise ConfigError(f"nothing changes: version {present.version} says so already")
-    if wrong := profiles.flaw(wanted):
-        raise ConfigError(wrong)
-    if past := profiles.past_configuration(wanted, config.risk.profile()):
-        raise ConfigError(f"looser than the configuration: {past}; raise risk.* there and begin a new run")
-    made = risk_profiles.add(
-        connection,
-        config.mode,
-        wanted,
-        origin=versions.OWNER,
-        by=by,
-        reason=reason,
-        active_from=versions.AT_ONCE if active_from is None else active_from,
-    )
-    return made, lines, [each.version for each in versions.waiting(history, now)]
 
 
 def tell(run: Run, profile: RiskProfile, by: str, reason: str) -> str:

@@ -36,6 +36,10 @@ class Shelf:
     ends: Mapping[str, int]
     where: str
 
+    @property
+    def run_id(self) -> str:
+        return self.known.run_id
+
     def records(self, topic: str, since_ns: int = 0, back: int = 0) -> Iterator[LogRecord]:
         """Records appended from about `since_ns` (machine clock) on, `back` more before them.
 

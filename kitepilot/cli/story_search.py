@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from kitepilot.cli import days, story
+from kitepilot.audit import story
+from kitepilot.audit.story import Story, UnknownIdError
+from kitepilot.cli import days
 from kitepilot.cli.shelf import taken
-from kitepilot.cli.story import Story, UnknownIdError
 from kitepilot.config import ConfigError
 from kitepilot.events import OrderJournaled
 from kitepilot.ports import LogError

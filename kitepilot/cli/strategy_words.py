@@ -72,7 +72,8 @@ class HotReload:
         self._notice = notice
         self._monotonic = monotonic
         self._looked_at = monotonic()
-        self._seen = {name: digest(text) for name, text in run.config.strategies.sources.items()}
+        sources = run.config.strategies.sources if run.config.flags.strategy_hot_reload else {}
+        self._seen = {name: digest(text) for name, text in sources.items()}
 
     def __call__(self, log: EventLog) -> None:
         """Look once a second; a text that is no strategy is told once and not taken."""

@@ -158,6 +158,7 @@ class Commanded(Event, frozen=True, kw_only=True, tag="commanded"):
     """The owner's or a supervisor's order to the system.
 
     command: halt | resume | reduce | flatten | strategy_enable | strategy_disable | end_of_day | acknowledge
+        | alert_ack (argument: the key of an alert)
     """
 
     command_id: str

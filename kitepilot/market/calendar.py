@@ -262,3 +262,8 @@ def _table() -> _Table:
     return _Table(
         tuple(raw["regimes"]), tuple(raw["cutoffs"]), specials, holidays, frozenset(raw["holidays"])
     )
+
+
+def announced_at(session_date: str) -> int:
+    """Session time (ns UTC) of `RunStarted`; on paper also the time at which profiles are looked up."""
+    return ist_ns(date.fromisoformat(session_date), "08:45")

@@ -71,6 +71,12 @@ def own_record(kind: int, event_at: int, received_at: int, text: str = "") -> by
     return (head + raw).ljust(RECORD_BYTES, b"\0")
 
 
+def model_record(model_id: str, why: str, received_at: int) -> bytes:
+    """The word that another model of the run is followed from here on; of a long `why` what has room."""
+    text = f"{model_id} {why}".strip().encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+    return own_record(KIND_MODEL, 0, received_at, text)
+
+
 def read_own_record(record: bytes) -> tuple[int, int, int, str]:
     """(kind, event_at, received_at, text) of a record whose token is 0.
 

@@ -64,6 +64,11 @@ MOVES: dict[tuple[Stage, Stage], frozenset[Move]] = {
 }
 NEXT: dict[Stage, Stage] = {C: S, S: N, N: L}
 STEP_BACK: dict[Stage, Stage] = {N: S, S: C, R: C}
+EFFECT: dict[Stage, str] = {
+    S: "scores from the next day that opens, without orders",
+    N: "trades its share from the next day that opens",
+    L: "is followed from the next day that opens",
+}
 
 
 Step = tuple[str, Stage, Stage, Move]  # model id, from, to, how
@@ -177,3 +182,13 @@ def rollback(now: Standing) -> list[Step]:
         (now.live, Stage.LIVE, Stage.RETIRED, Move.ROLLED_BACK),
         (now.previous, Stage.RETIRED, Stage.LIVE, Move.ROLLED_BACK),
     ]
+
+
+def told(changes: Sequence[StageChange]) -> list[str]:
+    """What has changed, and from when it acts: a line for each."""
+    lines = []
+    for each in changes:
+        later = each.to_stage in EFFECT and each.move is not Move.ROLLED_BACK  # that acts at once
+        effect = f": {EFFECT[each.to_stage]}" if later else ""
+        lines.append(f"{each.model_id} is {each.to_stage.value} now, {each.move.value}{effect}")
+    return lines

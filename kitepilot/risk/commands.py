@@ -101,6 +101,11 @@ def _acknowledge(state: DeskState, command: Commanded) -> list[records.Decided]:
     return [records.note(state, f"live orders acknowledged; {_said(command)}")]
 
 
+def _alert_seen(state: DeskState, command: Commanded) -> list[records.Decided]:
+    """A person has seen an alert: for the record; nothing of trading follows from it."""
+    return [records.note(state, f"alert {command.argument} seen; {_said(command)}")]
+
+
 def _no_looser(state: DeskState) -> TradingState:
     """Reducing, unless already halted."""
     return TradingState.HALTED if state.trading is TradingState.HALTED else TradingState.REDUCING
@@ -119,4 +124,5 @@ _ACTIONS: dict[str, Callable[[DeskState, Commanded], list[records.Decided]]] = {
     "strategy_enable": _enable,
     "strategy_disable": _disable,
     "acknowledge": _acknowledge,
+    "alert_ack": _alert_seen,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 
 import numpy as np
@@ -15,11 +15,13 @@ from kitepilot.events import (
     ForeignFilled,
     Purpose,
     SessionEvent,
+    SignalRaised,
     StateChanged,
     Verdict,
 )
 from kitepilot.orders.charges import rates_on
 from kitepilot.risk.decide import decide
+from kitepilot.risk.records import Decided
 from kitepilot.risk.state import DeskState
 from research.bar_engine.terms import SessionTerms
 from research.bar_engine.trips import TripBook
@@ -27,6 +29,11 @@ from research.bar_engine.venue import BarVenue
 from research.fills.in_bar import profit_price, stop_price
 
 NEVER_LOW, NEVER_HIGH = -1, 2**62
+Listener = Callable[[SignalRaised | Decided], None]
+
+
+def silent(_: SignalRaised | Decided) -> None:
+    """Nobody listens."""
 
 
 class Triggers:
@@ -66,7 +73,8 @@ class Triggers:
 class BarDesk:
     """One session being traded: what the fold is told, and what became of it.
 
-    `books` has the round trips, `denials` and `states` what the fold refused and why it stopped.
+    `books` has the round trips, `denials` and `states` what the fold refused and why it stopped. `listener`
+    hears every signal and what the fold says.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class BarDesk:
         venue: BarVenue,
         rows: dict[int, int],
         ticks: list[int],
+        listener: Listener = silent,
     ) -> None:
         parameters = terms.parameters
         self.state: DeskState | None = None
@@ -86,6 +95,7 @@ class BarDesk:
         self.states: list[str] = []
         self._rows = rows
         self._ticks = ticks
+        self._listener = listener
         self._intents: dict[str, tuple[ApprovedIntent, str]] = {}
 
     @property
@@ -101,10 +111,13 @@ class BarDesk:
             event = waiting.popleft()
             if isinstance(event, ForeignFilled):
                 self._note_broker(event)
+            elif isinstance(event, SignalRaised):
+                self._listener(event)
             self.state, decided = decide(self.state, event)
             if isinstance(event, Filled):
                 self._note_fill(event)
             for each in decided:
+                self._listener(each)
                 kind = type(each)
                 if kind is ApprovedIntent:
                     assert isinstance(each, ApprovedIntent)

@@ -62,7 +62,11 @@ def with_modelled_spread(rows: Floats, names: Sequence[str], bid: Ints, ask: Int
 
 
 def note_what_is_missing(
-    rows: Floats, names: Sequence[str], strategies: Mapping[str, Strategy], noted: Counter[str]
+    rows: Floats,
+    names: Sequence[str],
+    strategies: Mapping[str, Strategy],
+    noted: Counter[str],
+    scores: Mapping[str, Floats] | None = None,
 ) -> None:
     """Count, by strategy, sessions in which features it reads are nowhere known, or scores it rests on."""
     for name, strategy in strategies.items():
@@ -70,7 +74,7 @@ def note_what_is_missing(
         gone = [feature for feature in reads if np.isnan(rows[:, :, names.index(feature)]).all()]
         if gone:
             noted[f"{name} reads {', '.join(gone)}: bars do not give that; sessions without it"] += 1
-        if rests_on := getattr(strategy, "rests_on", ()):
+        if (rests_on := getattr(strategy, "rests_on", ())) and not set(rests_on) <= set(scores or ()):
             noted[
                 f"{name} rests on scores ({', '.join(rests_on)}) and none are made over bars: backtest it on "
                 "recorded ticks; sessions without it"

@@ -31,13 +31,17 @@ class FeatureColumns:
     of: Callable[[SessionBars], Floats] | None = None
 
 
+#: Bars and their features float64[m, n, F] -> float64[m, n] by the name of a score, NaN where there is none.
+SessionScores = Callable[[SessionBars, Floats], Mapping[str, Floats]]
+
+
 @dataclass(frozen=True)
 class BarPlan:
     """One backtest.
 
     `make_strategies` gives new ones, as each live day does. `special`: also Muhurat and other short sessions.
     `rates_of`: charge as on that date; None as on the session's own. `limit_s`: machine seconds that one
-    strategy may take for one close.
+    strategy may take for one close. `scores`: what models say of a session; None: nobody is asked.
     """
 
     make_strategies: Callable[[], Mapping[str, Strategy]]
@@ -52,3 +56,4 @@ class BarPlan:
     special: bool = False
     rates_of: date | None = None
     limit_s: float = 10.0
+    scores: SessionScores | None = None

@@ -16,7 +16,7 @@ from kitepilot.market.calendar import to_ist
 from kitepilot.orders.intents import signal_id
 from kitepilot.risk.exposure import charges_paise, valued
 from kitepilot.strategies.port import MarketView, Strategy, Wish
-from research.bar_engine.desk import BarDesk
+from research.bar_engine.desk import BarDesk, Listener, silent
 from research.bar_engine.features import note_what_is_missing, with_modelled_spread
 from research.bar_engine.plan import BarPlan
 from research.bar_engine.terms import SessionTerms, terms_of
@@ -63,8 +63,8 @@ class _Points:
         return Curve(*(np.ascontiguousarray(table[:, column]) for column in range(5)))
 
 
-def trade_session(plan: BarPlan, bars: SessionBars) -> SessionResult:
-    """Trade one session.
+def trade_session(plan: BarPlan, bars: SessionBars, listener: Listener = silent) -> SessionResult:
+    """Trade one session. `listener` hears each signal and what the risk fold says, as it happens.
 
     Raises:
         CalendarError: NSE was closed that day, or open for a special session that is not asked for.
@@ -72,7 +72,7 @@ def trade_session(plan: BarPlan, bars: SessionBars) -> SessionResult:
     noted: Counter[str] = Counter()
     strategies = plan.make_strategies()
     terms = terms_of(bars, plan, tuple(strategies), noted)
-    return _SessionTrader(plan, bars, terms, strategies, noted).run()
+    return _SessionTrader(plan, bars, terms, strategies, noted, listener).run()
 
 
 class _SessionTrader:
@@ -83,6 +83,7 @@ class _SessionTrader:
         terms: SessionTerms,
         strategies: Mapping[str, Strategy],
         noted: Counter[str],
+        listener: Listener,
     ) -> None:
         self._plan, self._bars, self._terms, self._noted = plan, bars, terms, noted
         self._strategies = dict(strategies)
@@ -91,11 +92,12 @@ class _SessionTrader:
         self._ticks: list[int] = bars.tick_size_paise.tolist()
         self._last, self._bid, self._ask = quotes_of(bars, plan.fills.half_spread_bps)
         self._features = _features(plan, bars, self._bid, self._ask)
-        note_what_is_missing(self._features, plan.features.names, strategies, noted)
+        self._scores = plan.scores(bars, self._features) if plan.scores is not None else {}
+        note_what_is_missing(self._features, plan.features.names, strategies, noted, self._scores)
         self._run_id = f"bars-{bars.session:%Y%m%d}"
         self._locked = locked_sides(bars)
         self._venue = venue = BarVenue(plan, self._run_id, self._row_of, self._ticks, noted)
-        self._desk = BarDesk(bars.session, terms, venue, self._row_of, self._ticks)
+        self._desk = BarDesk(bars.session, terms, venue, self._row_of, self._ticks, listener)
         self._seq: Counter[str] = Counter()
         self._points = _Points()
         self._signals = 0
@@ -269,7 +271,7 @@ class _SessionTrader:
             tradingsymbols=self._bars.symbols,
             names=self._plan.features.names,
             features=self._features[i],
-            scores={},
+            scores={name: said[i] for name, said in self._scores.items()},
             last_paise=self._last[i],
             bid_paise=self._bid[i],
             ask_paise=self._ask[i],
@@ -313,7 +315,7 @@ class _SessionTrader:
             bid_paise=int(view.bid_paise[row]),
             ask_paise=int(view.ask_paise[row]),
             features=dict(zip(view.names, view.features[row].tolist(), strict=True)),
-            scores={},
+            scores={model: float(said[row]) for model, said in view.scores.items()},
             received_at=0,
             rests_on=getattr(strategy, "rests_on", ()),
         )

@@ -165,7 +165,7 @@ def _take_week(making: _Making, rows: RawRows) -> None:
     for day in np.unique(days[reason == 0]).tolist():
         session = date_of(day)
         mine = days == day
-        bars = _session(session, rows.take(mine & (reason == 0)), making.symbols.names)
+        bars = session_rows(session, rows.take(mine & (reason == 0)), making.symbols.names)
         making.entries.append(write_session(making.folder, bars, making.tokens))
         _refuse_twice(bars, making.tokens)
         index = np.array([making.tokens[name] & 0xFF == SEGMENT_INDICES for name in bars.symbols], np.bool_)
@@ -190,8 +190,8 @@ def _refuse_twice(bars: SessionRows, tokens: Mapping[str, int]) -> None:
             )
 
 
-def _session(session: date, rows: RawRows, names: Sequence[str]) -> SessionRows:
-    """In order of symbol and time."""
+def session_rows(session: date, rows: RawRows, names: Sequence[str]) -> SessionRows:
+    """The rows of one session, none of them refused, in order of symbol and time."""
     codes, local = np.unique(rows.code, return_inverse=True)
     found = [names[code] for code in codes.tolist()]
     alphabetical = sorted(range(len(found)), key=found.__getitem__)

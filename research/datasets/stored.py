@@ -101,7 +101,7 @@ class StoredBars:
         rows = self._rows(session)
         previous = self._previous_closes(session)
         self._closes = session, self._last_closes(rows)
-        return self._with_auctions(self._bars(rows, previous))
+        return with_auctions(self._bars(rows, previous), self._listings)
 
     def _rows(self, session: date) -> SessionRows:
         rows = read_session(self.folder, session)
@@ -119,7 +119,8 @@ class StoredBars:
             filled[name][place, rows.code] = values
         first = filled["open"][present.argmax(axis=0), np.arange(shape[1])]
         closes = [self._carried(previous.get(token), rows.session) for token in tokens.tolist()]
-        ticks = [_tick(*each, rows.session) for each in zip(tokens.tolist(), closes, first, strict=True)]
+        firsts: list[int] = first.tolist()
+        ticks = [tick_of(*each, rows.session) for each in zip(tokens.tolist(), closes, firsts, strict=True)]
         for k, symbol in enumerate(rows.symbols):
             factors = self._factors(symbol, rows.session)
             for name in PRICES:
@@ -136,16 +137,6 @@ class StoredBars:
             previous_close_paise=np.array(closes, dtype=np.int64),
             **filled,
         )
-
-    def _with_auctions(self, bars: SessionBars) -> SessionBars:
-        try:
-            session = calendar.session(bars.session, allow_special=True)
-        except CalendarError:
-            return bars
-        if session.auction_continuous_close_at >= session.continuous_close_at:
-            return replace(bars, auction_tokens=frozenset())
-        told = None if self._listings is None else listed_auctions(self._listings, bars.session)
-        return replace(bars, auction_tokens=shown_auctions(bars, session) if told is None else told)
 
     def _basis(self, session: date) -> date:
         return (self.manifest.basis_as_of or session) if self.manifest.basis == "adjusted" else session
@@ -200,6 +191,25 @@ def open_bars(
     return StoredBars(folder, symbols, first, last, as_known_on, listings=home / "instruments")
 
 
+def with_auctions(bars: SessionBars, listings: Path | None = None) -> SessionBars:
+    """The session with its auction stocks: by the dated instruments files in `listings`, else by its bars."""
+    try:
+        session = calendar.session(bars.session, allow_special=True)
+    except CalendarError:
+        return bars
+    if session.auction_continuous_close_at >= session.continuous_close_at:
+        return replace(bars, auction_tokens=frozenset())
+    told = None if listings is None else listed_auctions(listings, bars.session)
+    return replace(bars, auction_tokens=shown_auctions(bars, session) if told is None else told)
+
+
+def tick_of(token: int, close: int, first: int, session: date) -> int:
+    """Paise by the exchange's table of that day; `first` price where the close before is 0; 0 of an index."""
+    if token & 0xFF == SEGMENT_INDICES:
+        return 0
+    return tick_size_paise(close or first, session)
+
+
 def divided(values: Ints, by: Fraction) -> Ints:
     """Whole numbers by an exact fraction, to the nearest (a tie goes up)."""
     if by == 1:
@@ -220,12 +230,6 @@ def _only(rows: SessionRows, wanted: frozenset[str]) -> SessionRows:
         rows.begins_at[mine],
         {name: column[mine] for name, column in rows.values.items()},
     )
-
-
-def _tick(token: int, close: int, first: int, session: date) -> int:
-    if token & 0xFF == SEGMENT_INDICES:
-        return 0
-    return tick_size_paise(close or int(first), session)
 
 
 def _known(name: str, wanted: Collection[str] | None, tokens: dict[str, int]) -> frozenset[str] | None:

@@ -182,7 +182,14 @@ def _parser(texts: list[str]) -> Callable[[str], int]:
     """The first way that reads the texts; day before month where both would."""
     sample = texts[:: max(1, len(texts) // 500)]
     ways = [_iso, *(_by(pattern) for pattern in FORMATS), *(_by(p.split(" ")[0]) for p in FORMATS), _number]
-    return max(ways, key=lambda way: sum(way(text) != UNREADABLE for text in sample))
+    best, most = ways[0], -1
+    for way in ways:
+        count = sum(way(text) != UNREADABLE for text in sample)
+        if count > most:
+            best, most = way, count
+        if count == len(sample):  # none can read more
+            break
+    return best
 
 
 def _ns(wall: datetime) -> int:

@@ -37,6 +37,7 @@ DENIALS: Final[Columns] = (
     ("reason", "denial", text),
     ("observed", "observed", plain),
     ("allowed", "allowed", plain),
+    ("unit", "unit", name),
 )
 ORDERS: Final[Columns] = (
     ("decided", "decided_at", clock),
@@ -131,9 +132,7 @@ def limits(book: DayBook) -> Section | None:
     if not rows:
         return None
     ordered = sorted(rows, key=lambda row: (-row["use_share"], row["limit_code"]))
-    words = Sentence(
-        "How near each limit came at the worst; amounts in paise where the unit says so.", "soft"
-    )
+    words = Sentence("How near each limit came at the worst.", "soft")
     return Section("Limits", (words,), tables=(table(ordered, LIMITS),))
 
 

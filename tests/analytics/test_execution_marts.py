@@ -11,6 +11,7 @@ from book_of_a_day import Book
 
 from kitepilot.events import AnyEvent, ApprovedIntent, BarsClosed, Filled, OrderJournaled, Verdict
 from kitepilot.risk.checks.denials import Denial
+from kitepilot.risk.checks.table import ENTRY_CHECKS
 from kitepilot.topics import DECISIONS, INTENTS, ORDERS, SESSION
 from research.slippage.observed import MINUTE_NS, MINUTE_S, observed
 
@@ -57,13 +58,22 @@ def test_slippage_against_the_decision_is_what_the_fit_of_slippage_sees(built_bo
 def test_every_denial_of_the_day_is_told_once_with_its_figure(built_book: Book) -> None:
     verdicts = [event for event in built_book.day.events(DECISIONS.name) if isinstance(event, Verdict)]
     denied = [verdict for verdict in verdicts if not verdict.approved]
-    rows = built_book.rows("select denial, observed, allowed from fct_denials")
+    rows = built_book.rows("select denial, observed, allowed, unit from fct_denials")
     checks = [next(c for c in v.checks if c.code == v.denial) for v in denied if v.checks]
     assert denied
     assert Counter(row["denial"] for row in rows) == Counter(verdict.denial for verdict in denied)
-    assert Counter((row["denial"], row["observed"], row["allowed"]) for row in rows) >= Counter(
-        (check.code, check.observed, check.limit) for check in checks
+    money = {each.code for each in ENTRY_CHECKS if each.limit.endswith("_paise")}
+    meant = Counter(
+        (check.code, check.observed / 100, check.limit / 100, "rupees")
+        if check.code in money
+        else (check.code, check.observed, check.limit, "")
+        for check in checks
     )
+    told = (
+        (row["denial"], row["observed"], row["allowed"], row["unit"] if row["denial"] in money else "")
+        for row in rows
+    )
+    assert Counter(told) >= meant
 
 
 def test_every_intent_is_an_order_with_the_shares_its_fills_add_up_to(built_book: Book) -> None:

@@ -3,55 +3,20 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
+from served import AT, SECRET, TOKEN
 
-from api.app import create_app
-from api.control import ControlDesk, token_of
+from api.control import Asked, ControlDesk, token_of
 from api.postbacks import MAX_BYTES, REMEMBERED, PostbackDesk
-from api.view import View
-from infra.eventlog import open_log
+from broker_adapter.letters import Letters
 from infra.fence import Fence, Raised, asked
 from kitepilot import events as e
-from kitepilot.config import Config
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
-from kitepilot.topics import TOPICS
-
-SECRET = "s3cret"
-TOKEN = "t0ken"
-AT = 1_795_150_800_000_000_000  # 2026-11-20 10:30:00 IST
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    folder = tmp_path / "var" / "runs" / "paper-20261120-0001"
-    folder.mkdir(parents=True)
-    (folder / "start_offsets.json").write_text(json.dumps({t.name: 0 for t in TOPICS}))
-    return Run(folder.name, folder, Config())
-
-
-@pytest.fixture
-def log(run: Run) -> Iterator[EventLog]:
-    opened = open_log(run)
-    opened.create_topics(TOPICS)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def client(run: Run, log: EventLog) -> Iterator[TestClient]:
-    view = View(run, log)
-    view.start()
-    with TestClient(
-        create_app(view, PostbackDesk(SECRET, log, lambda: AT), ControlDesk(run, log, TOKEN))
-    ) as made:
-        made.view = view  # type: ignore[attr-defined]
-        yield made
-    view.stop()
+from kitepilot.topics import TICKS
 
 
 def account(seq: int, realised_paise: int) -> e.AccountMarked:
@@ -128,6 +93,19 @@ def test_rubbish_on_a_topic_does_not_stop_the_view(client: TestClient, log: Even
     assert client.get("/health").status_code == 200
 
 
+def test_a_producer_numbers_each_topic_by_itself(client: TestClient, log: EventLog) -> None:
+    """An alarm on `session` is no repetition of the dead letters its producer wrote before."""
+    letters = Letters("ingest", "paper-20261120-0001")
+    buried = [letters.bury("bad_frame", TICKS, "", b"", AT) for _ in range(3)]
+    log.append("dead-letter", buried)
+    status_when(client, "dead_letters", {"bad_frame": 3})
+    log.append("session", [letters.alarm("feed", "ticker", "login needed", AT)])
+    deadline = time.monotonic() + 30
+    while not client.get("/status").json()["alarms"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_metrics_are_prometheus_text_in_rupees(client: TestClient, log: EventLog) -> None:
     log.append("decisions", [e.encode(account(0, 12_345))])
     status_when(client, "realised_paise", 12_345)
@@ -138,21 +116,17 @@ def test_metrics_are_prometheus_text_in_rupees(client: TestClient, log: EventLog
 
 
 def test_a_dead_log_reader_is_unhealthy(client: TestClient) -> None:
-    client.view.stop()  # type: ignore[attr-defined]
+    client.app.state.services.view.stop()
     reply = client.get("/health")
     assert reply.status_code == 503
     assert "stopped" in reply.json()["reason"]
 
 
 def test_the_schema_names_every_operation(client: TestClient) -> None:
-    paths = client.get("/schema/openapi.json").json()["paths"]
-    assert {op["operationId"] for p in paths.values() for op in p.values()} == {
-        "health",
-        "status",
-        "metrics",
-        "postback",
-        "control",
-    }
+    paths = client.get("/schema/openapi.json", headers={"authorization": f"Bearer {TOKEN}"}).json()["paths"]
+    named = [op["operationId"] for p in paths.values() for op in p.values()]
+    assert len(named) == len(set(named))
+    assert {"health", "status", "metrics", "postback", "control"} < set(named)
 
 
 def signed(order_id: str = "7", status: str = "COMPLETE", secret: str = SECRET, **more: object) -> bytes:
@@ -254,7 +228,7 @@ def commands(log: EventLog) -> list[tuple[str, str]]:
     return [(each.command, each.command_id) for each in found if isinstance(each, e.Commanded)]
 
 
-@pytest.mark.parametrize("name", ["flatten", "halt", "reduce", "resume"])
+@pytest.mark.parametrize("name", ["flatten", "halt", "reduce"])
 def test_a_command_of_the_owner_is_said_once_however_often_it_is_asked(
     client: TestClient, log: EventLog, name: str
 ) -> None:
@@ -308,12 +282,20 @@ def test_a_flatten_that_the_log_does_not_take_is_the_watchdogs_and_a_halt_is_ref
     assert asked(run.folder) is not None
 
 
-def test_nobody_resumes_over_http_while_the_watchdogs_fence_stands(
-    client: TestClient, log: EventLog, run: Run
-) -> None:
+def test_nobody_resumes_over_http_while_the_watchdogs_fence_stands(log: EventLog, run: Run) -> None:
     Fence(run.folder).up(Raised(at=AT, reason="silence", by="watchdog"))
-    assert control(client, "resume", {"command_id": "a"}) == (409, "refused")
+    desk = ControlDesk(run, log, TOKEN)
+    assert desk.obey("resume", Asked("a"), "owner@example.test")[0] == 409
     assert commands(log) == []
+
+
+def test_the_homes_token_stops_trading_and_starts_none(client: TestClient, log: EventLog) -> None:
+    """It has no second factor, and lies wherever something reads the metrics."""
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    assert control(client, "resume", {"command_id": "a"}) == (403, "refused")
+    assert client.post("/api/v1/resume", json={}, headers=headers).status_code == 403
+    assert commands(log) == []
+    assert control(client, "halt", {"command_id": "a"}) == (200, "said")
 
 
 def test_the_homes_token_is_drawn_once_and_nobody_else_may_read_it(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 from infra.eventlog import open_log
 from kitepilot.cli import risk_change
 from kitepilot.cli.background import state_lines
-from kitepilot.cli.opening import announced_at
 from kitepilot.cli.supervise import SupervisionError
 from kitepilot.config import Config
 from kitepilot.events import DecisionParameters, RiskProfile, RunStarted, encode
+from kitepilot.market.calendar import announced_at
 from kitepilot.ports import EventLog
 from kitepilot.risk.admission import admit
 from kitepilot.risk.decide import decide

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kitepilot.cli.risk_words import changed, ist_time
+from kitepilot.cli.risk_words import ist_time
 from kitepilot.config import Config, ConfigError
 from kitepilot.market.calendar import to_ist
+from kitepilot.risk.edits import changed
 from kitepilot.risk.versions import changes
 
 CONFIGURED = Config().risk.profile()

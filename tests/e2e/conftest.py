@@ -13,7 +13,9 @@ from typing import TypeVar, cast
 import pytest
 from chaos_proofs import Bodies, bodies
 from hand_trades import trade_by_hand
-from paper_house import HOUR_NS, OPEN_NS, Day, House
+from loopback_ports import free_port
+from outside import Outside, foreign
+from paper_house import DAY_WITHIN_S, HOUR_NS, OPEN_NS, Day, House
 
 from kitepilot.run import home
 
@@ -65,9 +67,11 @@ def finished_day(
     """An undisturbed paper day in a house of its own."""
 
     def trade() -> tuple[House, Day]:
-        house = build_house(tmp_path_factory.mktemp("day") / "home", traced=True)
-        day = house.trade()
-        house.traced = False
+        outside = Outside(free_port())
+        house = build_house(tmp_path_factory.mktemp("day") / "home", traced=True, outside=outside)
+        with outside.listening() as heard:
+            day = house.trade()
+        day.heard, house.traced = heard, False
         return house, day
 
     return once(tmp_path_factory, "finished_day", trade)
@@ -79,12 +83,16 @@ def next_day(finished_day: tuple[House, Day], tmp_path_factory: pytest.TempPathF
     house, _ = finished_day
 
     def trade() -> Day:
-        with house.paper() as paper:
+        assert house.outside
+        with house.outside.listening(refusing=1) as heard, house.paper() as paper:
             paper.await_time(OPEN_NS + HOUR_NS // 4)
             trade_by_hand(paper, "BUY", 40)
             paper.await_time(OPEN_NS + HOUR_NS)
             trade_by_hand(paper, "SELL", 40)
-            return house.ended(paper)
+            paper.await_true("both to be told", lambda: len(foreign(heard)) == 2, DAY_WITHIN_S)
+            day = house.ended(paper)
+        day.heard = heard
+        return day
 
     return house, once(tmp_path_factory, "next_day", trade)
 

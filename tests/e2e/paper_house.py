@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 import psutil
 from loopback_ports import free_ports
+from outside import Heard, Outside
 
 from infra.eventlog.kafka_log import KafkaLog
 from infra.eventlog.sqlite_log import SqliteLog
@@ -51,6 +52,7 @@ class Day:
     out: str
     err: str
     ends: dict[str, int] = field(default_factory=dict)  # end offset by topic when it had ended
+    heard: Heard = field(default_factory=Heard)  # by whoever listened outside
 
     @property
     def result(self) -> dict[str, Any]:
@@ -67,6 +69,7 @@ class House:
     """One KITEPILOT_HOME with a configuration that nobody else's stack can collide with.
 
     `traced`: its processes count for the coverage, at a fifth of their speed; one day of the suite is enough.
+    `outside` is told alerts, traces and heartbeats.
     """
 
     home: Path
@@ -75,6 +78,7 @@ class House:
     environment: dict[str, str] = field(default_factory=dict)
     traced: bool = False
     ports: list[int] = field(default_factory=lambda: free_ports(5))
+    outside: Outside | None = None
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -94,6 +98,7 @@ class House:
                 "api.port": api,
                 "watchdog.silence_s": 120.0,  # a restart takes long on a busy machine
                 "daily_pack.enabled": False,  # tests of the pack make it when they want it
+                **(self.outside.changes if self.outside else {}),
                 **self.changes,
             },
         )
@@ -106,7 +111,8 @@ class House:
     def _environment(self) -> dict[str, str]:
         hidden = {RUN_FOLDER_VARIABLE} if self.traced else {RUN_FOLDER_VARIABLE, COVERAGE_VARIABLE}
         plain = {k: v for k, v in os.environ.items() if k not in hidden}
-        return {**plain, HOME_VARIABLE: str(self.home), "COLUMNS": "200", **self.environment}
+        told = self.outside.environment if self.outside else {}
+        return {**plain, HOME_VARIABLE: str(self.home), "COLUMNS": "200", **told, **self.environment}
 
     def call(self, *words: str, within_s: float = 60.0) -> Day:
         """Any `kitepilot` command, to its end."""
@@ -239,6 +245,24 @@ class PaperDay:
             return log.end_offset(INTENTS.name) > before or late
 
         self.await_true("an intent", come, within_s, pause_s=0.001)
+        log.close()
+
+    def await_fills(self, count: int, within_s: float = DAY_WITHIN_S) -> None:
+        """Wait until so many more trades were told to the desk; never met where nobody trades."""
+        log = self.house.log()
+        reader = log.reader({(SESSION.name, 0): log.end_offset(SESSION.name)})
+        told = 0
+
+        def come() -> bool:
+            nonlocal told
+            told += sum(isinstance(e.decode(record.value), e.Filled) for record in reader.poll(1000))
+            assert told >= count or self.exchange_state.get("state") != "closed", (
+                f"{told} trades by the close"
+            )
+            return told >= count
+
+        self.await_true(f"{count} trades", come, within_s, pause_s=0.05)
+        reader.close()
         log.close()
 
     def await_true(

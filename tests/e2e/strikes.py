@@ -35,12 +35,14 @@ SERVER = "/server"  # `postgres/server`: the child that does the work, not the p
 @dataclass
 class Fault:
     """`at`: session time (ns UTC). `on_order_s`: strike so many seconds after the next intent from then on.
-    `lasts_s`: how long it stays so. `took_s`: until all worked again, from its end; -1 if it never struck."""
+    `lasts_s`: how long it stays so; `until_fills`: until so many trades were made and told meanwhile.
+    `took_s`: until all worked again, from its end; -1 if it never struck."""
 
     kind: str
     victims: tuple[str, ...]
     at: int
     lasts_s: float = 0.0
+    until_fills: int = 0
     on_order_s: float | None = None
     took_s: float = -1.0
 
@@ -64,6 +66,10 @@ class Fault:
             if self.lasts_s:
                 time.sleep(self.lasts_s)  # the length of the fault is the fault
                 began = time.monotonic()
+            if self.until_fills:
+                day.set_speed("max")
+                day.await_fills(self.until_fills)
+                day.set_speed(PACE_WHILE_DOWN)
         if self.kind != "kill":
             began = time.monotonic()
         day.await_true(f"all to work after {self.name}", _works_again(day, new), WORKS_WITHIN_S)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from otlp_collector import Collector
 from paper_house import HOUR_NS, OPEN_NS, Day, House, flaws, market_bytes
+
+from flows.traces import TOPICS as TRACED
+from flows.traces import Tracing
+from infra.read_positions import FOLDER, read
+from kitepilot import config as configuration
+from kitepilot.run import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -18,6 +27,17 @@ PROMISED = {
     "dead_letters", "denials", "gross_pnl_paise", "charges_paise", "net_pnl_paise", "tick_to_signal_ms",
     "signal_to_enqueued_ms", "decisions_hash", "report",
 }  # fmt: skip
+
+
+#: From the tick to the broker: process and step.
+WAY = (
+    ("ingest", "tick"),
+    ("market", "bar"),
+    ("market", "signal"),
+    ("decisions", "verdict"),
+    ("decisions", "intent"),
+    ("gateway", "order"),
+)
 
 
 def assert_proved(house: House, day: Day) -> None:
@@ -44,6 +64,50 @@ def test_a_day_trades_proves_itself_and_leaves_nothing_running(finished_day: tup
         assert 0 < result[leg]["p50"] <= result[leg]["p95"] <= result[leg]["p99"]
     assert len(result["decisions_hash"]) == 64
     assert "<svg" in Path(result["report"]).read_text()
+
+
+def test_each_order_of_the_day_is_told_as_one_trace_through_the_processes_that_made_it(
+    finished_day: tuple[House, Day],
+) -> None:
+    """That of an exit which the desk made itself begins with its verdict. What had not left when the day
+    ended is told by the next one who follows."""
+    house, day = finished_day
+    assert WAY in ways(day.heard.spans)
+    run, collector = house.run(day.result["run_id"]), Collector()
+    told = configuration.override(run.config, **{"telemetry.traces_url": collector.url})
+    (run.folder / FOLDER / "traces.json").unlink()
+    tracing = Tracing(Run(run.run_id, run.folder, told))
+    tracing.start()
+    deadline = time.monotonic() + 300
+    while not all(read(run).get("traces", {}).get(t.name, 0) >= day.ends[t.name] for t in TRACED):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    tracing.stop()
+    collector.close()
+    spans = [*day.heard.spans, *collector.taken]
+    found = ways(spans)
+    assert set(found) <= {WAY, WAY[3:]}
+    assert len(found) >= day.result["orders"], "the house may be at its next day by now"
+    assert len({span.span_id for _, span in spans if span.name == "fill"}) >= day.result["fills"]
+
+
+def ways(spans: list[tuple[str, Any]]) -> list[tuple[tuple[str, str], ...]]:
+    """How each order came about."""
+    by_id = {span.span_id: (process, span) for process, span in spans}
+    return [way_to(each, by_id) for each, (_, span) in by_id.items() if span.name == "order"]
+
+
+def way_to(step: bytes, spans: dict[bytes, tuple[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """(process, step) from where its trace began."""
+    process, span = spans[step]
+    above = spans.get(span.parent_span_id)
+    assert above is None or above[1].trace_id == span.trace_id
+    return (*(way_to(span.parent_span_id, spans) if above else ()), (process, span.name))
+
+
+def test_a_day_that_lives_is_heard_to_live(finished_day: tuple[House, Day]) -> None:
+    _, day = finished_day
+    assert day.heard.beats > 0
 
 
 def test_the_day_replays_byte_for_byte_from_its_log_and_its_decisions_from_the_archive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from outside import foreign
 from paper_house import Day, House, values
 
 from kitepilot.events import ForeignFilled, Reconciled, decode
@@ -27,3 +28,12 @@ def test_trades_by_hand_are_in_every_book_and_the_day_is_proved(next_day: tuple[
     found = [event for event in told if isinstance(event, Reconciled)]
     assert {event.verdict for event in found} <= {"equal", "healed"}, found
     assert found[-1].occasion == "end_of_day" and found[-1].verdict == "equal"
+
+
+def test_an_order_nobody_knew_of_is_told_once_though_the_receiver_was_away_at_first(
+    next_day: tuple[House, Day],
+) -> None:
+    _, day = next_day
+    by_hand = foreign(day.heard)
+    assert len(by_hand) == len(set(by_hand)) == 2
+    assert len(day.heard.refused) == 1 and day.heard.refused[0] in day.heard.told

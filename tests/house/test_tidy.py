@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from side_by_side import LONG, TOGETHER
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE_EDGES = {"cli", "config.py", "run.py", "__main__.py"}
@@ -80,6 +81,10 @@ def test_no_two_test_modules_have_one_name() -> None:
     """They are collected side by side, and the second would not be imported."""
     names = [path.name for path in tracked("tests/**/*.py") if path.name != "conftest.py"]
     assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_the_long_files_that_are_begun_first_are_there() -> None:
+    assert [unit for unit in (*LONG, *TOGETHER) if not (ROOT / unit).exists()] == []
 
 
 def test_functions_fit_on_a_screen() -> None:

@@ -13,7 +13,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 from morning_desk import MemoryKeyring
 
 from infra import key_urls
-from infra.key_urls import NoSecretError, SecretError, read, read_or_make, write
+from infra.key_urls import NoSecretError, SecretError, keeps, read, read_or_make, replace, write
 from infra.sealed_file import SealBrokenError, seal, unseal
 
 
@@ -24,6 +24,20 @@ def test_a_key_is_made_once_and_then_found(tmp_path: Path, memory_keyring: Memor
         assert read_or_make(url, lambda: "first") == "first"
         assert read_or_make(url, lambda: "second") == "first"
     assert (tmp_path / "deep" / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_is_replaced_in_one_step_where_one_can_be_kept(
+    tmp_path: Path, memory_keyring: MemoryKeyring
+) -> None:
+    for url in ((tmp_path / "key").as_uri(), "keyring:kitepilot"):
+        write(url, "first")
+        replace(url, "second")
+        assert keeps(url) and read(url) == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    assert not keeps("env:SOME_KEY") and not keeps("vault:x")
+    with pytest.raises(SecretError, match="only be read"):
+        replace("env:SOME_KEY", "x")
 
 
 def test_an_environment_variable_is_read_and_never_made(monkeypatch: pytest.MonkeyPatch) -> None:

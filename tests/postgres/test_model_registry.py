@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
+from known_models import a_model, registered, walked
 
 from infra.model_artifacts import Artifacts
-from infra.postgres import model_registry
+from infra.postgres import model_moves, model_registry
 from infra.postgres.embedded import Server
 from infra.postgres.tables import model_stages, models
 from kitepilot.cli import model_book
 from kitepilot.cli.model_words import page, rows
 from kitepilot.config import Config
-from kitepilot.models.card import FoldRecord, ModelCard, identity
 from kitepilot.models.gates import LeakWord, ScoredSession
 from kitepilot.models.loading import write_card
 from kitepilot.models.port import ModelError
@@ -47,53 +45,6 @@ def engine(registry_url: str) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def a_model(text: str, **said: Any) -> tuple[bytes, ModelCard]:
-    artifact = f"a model that says {text}".encode()
-    digest = hashlib.sha256(artifact).hexdigest()
-    plain: dict[str, Any] = {
-        "model_id": identity("lightgbm", digest),
-        "kind": "lightgbm",
-        "artifact_sha256": digest,
-        "spec_hash": "5" * 16,
-        "features": ("spread",),
-        "label": "up",
-        "horizon_s": 300,
-        "cost_bps": 11.0,
-        "train_dates": ("2026-11-16", "2026-11-17"),
-        "validation_dates": ("2026-11-18",),
-        "data": "generated",
-        "seed": 7,
-        "rows_train": 1000,
-        "rows_validation": 500,
-        "parameters": {},
-        "metrics": {"validation_auc": 0.5},
-        "libraries": {"lightgbm": "4"},
-        "data_hash": "d1",
-        "features_hash": "f1",
-    }
-    return artifact, ModelCard(**(plain | said))
-
-
-def walked(net_bps: float = 1.5) -> dict[str, Any]:
-    """A card's walk-forward that passes the default gates, if it earns."""
-    fold = {"net_bps": net_bps, "trades": 60.0}
-    return {
-        "folds": tuple(
-            FoldRecord(number=n, train_dates=("2026-11-16",), test_dates=("2026-11-18",), metrics=fold)
-            for n in range(5)
-        ),
-        "out_of_sample": {
-            **{"net_bps": net_bps, "trades": 300.0, "base_rate": 0.5, "brier": 0.24, "ece": 0.01}
-        },
-    }
-
-
-def registered(db: sa.Connection, folder: Path, text: str, **said: Any) -> str:
-    artifact, card = a_model(text, **said)
-    assert model_book.register(db, Artifacts(folder), artifact, card, reason="trained")
-    return card.model_id
-
-
 def test_a_model_is_registered_once_with_its_lineage_and_read_back_whole(
     engine: sa.Engine, tmp_path: Path
 ) -> None:
@@ -105,15 +56,15 @@ def test_a_model_is_registered_once_with_its_lineage_and_read_back_whole(
                 db, Artifacts(tmp_path), artifact, card, reason="trained", parent=first
             )
             assert done is new
-        found = model_book.require(db, card.model_id)
+        found = model_moves.require(db, card.model_id)
         assert (found.parent, found.card, f"{found.data_from}") == (first, card, "2026-11-16")
-        assert [each["stage"] for each in rows(model_registry.registered(db), model_book.standing(db))] == [
+        assert [each["stage"] for each in rows(model_registry.registered(db), model_moves.standing(db))] == [
             "candidate",
             "candidate",
         ]
         assert page(db, card.model_id, CONFIG)["card"]["out_of_sample"]["net_bps"] == 1.5
         with pytest.raises(ModelError, match=f"did you mean {card.model_id}"):
-            model_book.require(db, card.model_id[:-1])
+            model_moves.require(db, card.model_id[:-1])
     assert Artifacts(tmp_path).read(card.artifact_sha256, card.model_id) == artifact
 
 
@@ -124,26 +75,26 @@ def test_a_model_walks_through_its_gates_and_is_refused_by_the_first_that_fails(
     report.write_bytes(msgspec.json.encode(LeakWord(True, "f1", "d1")))
     with engine.begin() as db:
         name = registered(db, tmp_path, "up", **walked())
-        refused = model_book.promote(db, CONFIG, name, None, "", "")
+        refused = model_moves.promote(db, CONFIG, name, None, "", "")
         assert refused.refused and [v.gate for v in refused.verdicts if not v.passed] == ["leak_check"]
         assert len(model_registry.history(db, name)) == 1  # a refusal writes nothing
         model_book.add_leak_report(db, name, report)
-        assert not model_book.promote(db, CONFIG, name, None, "", "").refused
+        assert not model_moves.promote(db, CONFIG, name, None, "", "").refused
         for role, to, days in (("shadow", Stage.CANARY, 5), ("canary", Stage.LIVE, 3)):
-            assert model_book.promote(db, CONFIG, name, None, "", "").refused
+            assert model_moves.promote(db, CONFIG, name, None, "", "").refused
             for day in range(days):
                 seen = ScoredSession(f"{role}-{day}", f"2026-12-{day + 1:02}", role, 100, 0.2, 0.25, False)
                 model_registry.add_evidence(db, name, model_registry.SESSION, f"{role}-{day}", seen, "asha")
-            done = model_book.promote(db, CONFIG, name, None, "", "")
+            done = model_moves.promote(db, CONFIG, name, None, "", "")
             assert (done.refused, done.to) == (False, to)
-        assert model_book.standing(db).live == name
+        assert model_moves.standing(db).live == name
         assert len(model_registry.history(db, name)[-1].evidence["gates"]) == 10
 
 
 def test_the_owners_word_is_recorded_with_the_gates_it_overrode(engine: sa.Engine, tmp_path: Path) -> None:
     with engine.begin() as db:
         name = registered(db, tmp_path, "up")
-        model_book.promote(db, CONFIG, name, Stage.LIVE, "", "paper only, to see it at work")
+        model_moves.promote(db, CONFIG, name, Stage.LIVE, "", "paper only, to see it at work")
         (_, last) = model_registry.history(db, name)
     assert (last.move, last.reason) == (Move.OVERRIDDEN, "paper only, to see it at work")
     assert not all(each["passed"] for each in last.evidence["gates"])
@@ -153,7 +104,7 @@ def test_of_two_promotions_at_once_one_wins(engine: sa.Engine, tmp_path: Path) -
     """Each looks before the other has written; the database lets one of them through."""
     with engine.begin() as db:
         names = [registered(db, tmp_path, text) for text in ("up", "down")]
-        views = [model_book.standing(db)] * 2
+        views = [model_moves.standing(db)] * 2
     both_looked = threading.Barrier(2)
     errors: list[ModelError] = []
 
@@ -162,7 +113,7 @@ def test_of_two_promotions_at_once_one_wins(engine: sa.Engine, tmp_path: Path) -
             with engine.begin() as db:
                 steps = moved(seen, name, Stage.LIVE, Move.OVERRIDDEN)
                 both_looked.wait(30)
-                model_registry.append(db, model_book.changes_of(steps, "now", {}))
+                model_registry.append(db, model_moves.changes_of(steps, "now", {}))
         except ModelError as err:
             errors.append(err)
 
@@ -172,7 +123,7 @@ def test_of_two_promotions_at_once_one_wins(engine: sa.Engine, tmp_path: Path) -
     for each in threads:
         each.join(60)
     with engine.begin() as db:
-        stages = list(model_book.standing(db).stages.values())
+        stages = list(model_moves.standing(db).stages.values())
     assert stages.count(Stage.LIVE) == 1 and stages.count(Stage.CANDIDATE) == 1
     assert len(errors) == 1 and "is live already: there is one at a time" in str(errors[0])
 
@@ -197,7 +148,7 @@ def test_the_database_itself_refuses_what_the_commands_would_never_write(
             row |= {"move": "overridden", "made_by": "x", "reason": "x", "evidence": {}}
             db.execute(sa.insert(model_stages).values(row))
     with engine.begin() as db:
-        assert set(model_book.standing(db).stages.values()) == {Stage.CANDIDATE}
+        assert set(model_moves.standing(db).stages.values()) == {Stage.CANDIDATE}
 
 
 def test_nothing_in_the_registry_is_ever_changed(engine: sa.Engine, tmp_path: Path) -> None:
@@ -218,14 +169,14 @@ def test_a_rollback_brings_back_the_model_before_and_can_be_repeated(
     with engine.begin() as db:
         names = [registered(db, tmp_path, text) for text in "abc"]
         for name in names:
-            model_book.promote(db, CONFIG, name, Stage.LIVE, "", "paper")
+            model_moves.promote(db, CONFIG, name, Stage.LIVE, "", "paper")
     for expected in (names[1], names[0]):
         with engine.begin() as db:
-            model_book.roll_back(db, "it loses")
+            model_moves.roll_back(db, "it loses")
         with engine.begin() as db:
-            assert model_book.standing(db).live == expected
+            assert model_moves.standing(db).live == expected
     with pytest.raises(ModelError, match="nothing to roll back to"), engine.begin() as db:
-        model_book.roll_back(db, "again")
+        model_moves.roll_back(db, "again")
 
 
 def test_a_kill_between_the_artifact_and_its_row_is_made_good_by_the_next_import(

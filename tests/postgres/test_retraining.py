@@ -16,7 +16,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from infra.postgres import model_registry
+from infra.postgres import model_moves, model_registry
 from kitepilot.cli import after_close, model_book, retrained, retraining
 from kitepilot.cli.main import app
 from kitepilot.cli.retrained import FAILED, Retraining, Step
@@ -83,7 +83,7 @@ def test_a_candidate_is_registered_with_its_leak_check_and_nothing_is_promoted(h
     with model_book.opened(home, config) as db:
         (model,) = model_registry.registered(db)
         (leak,) = model_registry.leak_words(db, model.model_id)
-        standing = model_book.standing(db)
+        standing = model_moves.standing(db)
     assert model.model_id == told["model_id"]
     assert (leak.passed, leak.features_hash, leak.data_hash) == (True, model.features_hash, model.data_hash)
     assert (standing.stages, standing.live) == ({model.model_id: Stage.CANDIDATE}, "")

@@ -17,11 +17,11 @@ from infra.postgres.tables import METADATA
 from infra.postgres.tables import risk_profiles as table
 from kitepilot import config as configuration
 from kitepilot.cli import risk_book, risk_change
-from kitepilot.cli.risk_words import changed
 from kitepilot.config import Config, ConfigError
 from kitepilot.events import Filled, ForeignFilled, Purpose, Side
 from kitepilot.risk import versions
 from kitepilot.risk.carry import EarlierIntent
+from kitepilot.risk.edits import changed
 
 pytestmark = pytest.mark.stack
 AT = 1_795_146_300_000_000_000

@@ -10,11 +10,11 @@ import small_day
 from small_day import DAY, RUN
 
 from infra.eventlog.sqlite_log import SqliteLog
-from kitepilot.cli import story
+from kitepilot.audit import story
+from kitepilot.audit.story import Story
+from kitepilot.audit.story_timeline import as_json, timeline
 from kitepilot.cli.days import KnownRun
 from kitepilot.cli.shelf import Shelf
-from kitepilot.cli.story import Story
-from kitepilot.cli.story_words import as_json, timeline
 from kitepilot.events import ApprovedIntent, Purpose, Verdict, decode
 from kitepilot.orders.intents import tag
 from kitepilot.topics import BARS, DECISIONS, TICKS, TOPICS

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from kitepilot.cli.shelf import Shelf
 from kitepilot.events import (
     AnyEvent,
     ApprovedIntent,
@@ -32,15 +31,30 @@ from kitepilot.market.ticks import records
 from kitepilot.orders.charges import ExecutedOrder, charges_for
 from kitepilot.orders.intents import parse_tag
 from kitepilot.orders.positions import FLAT, Position, apply_fill
+from kitepilot.ports import LogRecord
 from kitepilot.topics import BARS, DECISIONS, INTENTS, ORDERS, SESSION, TICKS
 
 LAST_TICKS = 6
 RECEIVED_BYTES = 8  # a tick record begins with its receive time, see `kitepilot.market.ticks`
-TICK_MESSAGES_BACK = 2_000
+TICK_MESSAGES_BACK = (20, 200, 2_000)  # looked at until there are enough ticks of the instrument in them
 LOOK_AT_MOST = 200_000  # records read for one message of a topic that has no index for it
 SUGGESTED = 5
 
 E = TypeVar("E", bound=AnyEvent)
+
+
+class Shelf(Protocol):
+    """One run's records. `where`: what they are read from, in words."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def where(self) -> str: ...
+
+    def records(self, topic: str, since_ns: int = 0, back: int = 0) -> Iterator[LogRecord]:
+        """Records appended from about `since_ns` (machine clock) on, `back` more before them."""
+        ...
 
 
 class UnknownIdError(ValueError):
@@ -124,10 +138,10 @@ def tell(asked: str, shelf: Shelf, on: date) -> Story | None:
         )
     if intent is None and verdict is None and signal is None:
         return None
-    story = Story(asked, shelf.known.run_id, shelf.where, signal=signal, verdict=verdict, intent=intent)
+    story = Story(asked, shelf.run_id, shelf.where, signal=signal, verdict=verdict, intent=intent)
     _add_market(story, shelf)
     if intent is not None:
-        journal = list(_events(shelf, ORDERS.name, OrderJournaled))
+        journal = list(_events(shelf, ORDERS.name, OrderJournaled, intent.tradingsymbol))
         story.lines = tuple(line for line in journal if line.intent_id == intent.intent_id)
         story.trip = trip_of(intent.intent_id, journal, on)
     _note_missing(story)
@@ -244,9 +258,10 @@ def _find(
     return None
 
 
-def _events(shelf: Shelf, topic: str, kind: type[E]) -> Iterator[E]:
+def _events(shelf: Shelf, topic: str, kind: type[E], text: str = "") -> Iterator[E]:
+    """All of a kind, or those with `text` in them."""
     for record in shelf.records(topic):
-        event = _decoded(record.value)
+        event = _decoded(record.value) if text.encode() in record.value else None
         if isinstance(event, kind):
             yield event
 
@@ -294,10 +309,14 @@ def _bar_of(signal: SignalRaised, shelf: Shelf) -> Bar | None:
 def _ticks_before(token: int, at: int, shelf: Shelf) -> tuple[Tick, ...]:
     """The last packets of an instrument that had been received by `at` (machine clock)."""
     found: deque[Tick] = deque(maxlen=LAST_TICKS)
-    for record in shelf.records(TICKS.name, at, back=TICK_MESSAGES_BACK):
-        if int.from_bytes(record.value[:RECEIVED_BYTES]) > at:
-            break  # the first record of the message came later
-        found.extend(_ticks_in(record.value, token, at))
+    for back in TICK_MESSAGES_BACK:
+        found.clear()
+        for record in shelf.records(TICKS.name, at, back=back):
+            if int.from_bytes(record.value[:RECEIVED_BYTES]) > at:
+                break  # the first record of the message came later
+            found.extend(_ticks_in(record.value, token, at))
+        if len(found) == LAST_TICKS:
+            break  # what lies further back came before these
     return tuple(found)
 
 

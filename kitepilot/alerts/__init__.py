@@ -1,0 +1,1 @@
+"""What a person must be told: events and looks at the machine -> notices -> alerts -> messages to targets."""

@@ -1,0 +1,90 @@
+"""One running day and one browser for all tests of the console."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from running_console import WITHIN_S, Console, Person, Watched, chromium, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A small paper day that trades while the tests look at it."""
+    if chromium() is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with running(tmp_path_factory.mktemp("console") / "home") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: `make bootstrap`")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def owner(console: Console) -> Person:
+    return console.enrol("owner")
+
+
+@pytest.fixture(scope="session")
+def owners_cookies(console: Console, owner: Person) -> list[dict[str, Any]]:
+    """Of a session of the owner's, for a browser."""
+    return console.cookies(owner)
+
+
+Opened = Callable[..., "Page"]
+
+
+@pytest.fixture
+def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, Any]]) -> Iterator[Opened]:
+    """`opened("/", width=, height=, scheme=, language=)`: a page that the owner looks at.
+
+    `cookies=[]` for a stranger; `clock=True` for a page whose clock the test puts forward.
+
+    The test fails when a page raised an error or asked anything of another host.
+    """
+    watched = Watched()
+    with ExitStack() as stack:
+
+        def open_page(path: str, *, width: int = 1440, height: int = 900, **more: Any) -> Page:
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme=more.get("scheme", "dark"),
+                locale=more.get("language", "en-IN"),
+            )
+            context.add_cookies(more.get("cookies", owners_cookies))
+            context.set_default_timeout(WITHIN_S * 1e3)
+            stack.callback(context.close)
+            page = context.new_page()
+            if more.get("clock"):
+                page.clock.install()
+            watched.watch(page, console.url)
+            page.goto(f"{console.url}{path}", wait_until="domcontentloaded")
+            return page
+
+        yield open_page
+    assert not watched.faults
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go: `$KITEPILOT_SCREENSHOTS`, to look at them; else nowhere that lasts."""
+    given = os.environ.get("KITEPILOT_SCREENSHOTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
