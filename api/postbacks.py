@@ -15,6 +15,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 import msgspec
+from anyio import CapacityLimiter
 
 from kitepilot.events import PostbackReceived, encode
 from kitepilot.ports import EventLog
@@ -22,6 +23,7 @@ from kitepilot.topics import POSTBACKS
 
 MAX_BYTES = 16_384  # a postback has about one kilobyte
 REMEMBERED = 4_096  # bodies, by digest
+AT_ONCE = 4
 
 
 class _Signed(msgspec.Struct):
@@ -34,7 +36,10 @@ class _Signed(msgspec.Struct):
 
 
 class PostbackDesk:
-    """Takes postbacks from any thread. `now` is session time in ns; `counts` by what became of them."""
+    """Takes postbacks from any thread. `now` is session time in ns; `counts` by what became of them.
+
+    They have threads of their own (`lane`): a log that hangs holds these, and nobody else's.
+    """
 
     def __init__(self, secret: str, log: EventLog, now: Callable[[], int]) -> None:
         self._secret = secret
@@ -45,6 +50,7 @@ class PostbackDesk:
         self._source = f"api-{time.time_ns()}"
         self._seq = 0
         self.counts: Counter[str] = Counter()
+        self.lane = CapacityLimiter(AT_ONCE)
 
     def take(self, body: bytes) -> tuple[int, str]:
         """HTTP status, and taken | repeated | unsigned | unreadable | too_large | no_secret.

@@ -18,6 +18,7 @@ from api.identity.guards import ALWAYS, OPEN, local_or_reads
 from api.postbacks import MAX_BYTES
 from api.resources.status import Health, Status, health_of, status_of
 from api.services import Services
+from kitepilot.ports import LogError
 
 
 def words(*statuses: int) -> dict[int, ResponseSpec]:
@@ -70,9 +71,16 @@ async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
 async def postback(
     request: Request[Any, Any, State], services: NamedDependency[Services]
 ) -> Response[dict[str, str]]:
-    """200 when taken, also for one that was taken before; 403 when the checksum is wrong, 400 unreadable."""
+    """200 when taken, also for one that was taken before; 403 when the checksum is wrong, 400 unreadable.
+
+    503 log_unreachable: it could not be kept; the broker tries again.
+    """
     body = await request.body()
-    code, word = await to_thread.run_sync(partial(services.postbacks.take, body))
+    desk = services.postbacks
+    try:
+        code, word = await to_thread.run_sync(partial(desk.take, body), limiter=desk.lane)
+    except LogError:
+        code, word = 503, "log_unreachable"
     return Response({"status": word}, status_code=code)
 
 

@@ -101,8 +101,10 @@ class Sessions:
 
     async def end(self, secret: str) -> None:
         """Raises `AccountsAwayError`: it is forgotten here all the same."""
-        self._known.forget(_hash(secret))
-        await self._accounts(partial(sign_ins.end, secret_hash=_hash(secret)))
+        try:
+            await self._accounts(partial(sign_ins.end, secret_hash=_hash(secret)))
+        finally:  # not before: a request in between would be remembered
+            self._known.forget(_hash(secret))
 
     async def end_by_id(self, user_id: str | None, session_id: str) -> bool:
         """Whether there was one of that name; `user_id` None: whosesoever."""

@@ -75,11 +75,11 @@ class Tokens:
 
     async def revoke(self, user_id: str | None, token_id: str) -> bool:
         """Whether there was one to revoke; None: whosesoever."""
-        self._known.forget(token_id)
-        at = self._now()
-        return await self._accounts(
-            partial(sign_ins.revoke_token, user_id=user_id, token_id=token_id, at_ns=at)
-        )
+        turn = partial(sign_ins.revoke_token, user_id=user_id, token_id=token_id, at_ns=self._now())
+        try:
+            return await self._accounts(turn)
+        finally:  # not before: a request in between would be remembered
+            self._known.forget(token_id)
 
     def _claims(self, text: str) -> dict[str, str] | None:
         try:

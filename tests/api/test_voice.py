@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -9,8 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
 from served import TOKEN
+from test_api import signed
 from test_commands import give, said
 
 from api.control import Asked, ControlDesk
@@ -19,6 +24,7 @@ from kitepilot.config import Config
 from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 
+MORE_THAN_THREADS = 60
 PATIENT_S = 600.0  # what an append waits for the lock in these tests: longer than any of them
 
 
@@ -103,3 +109,35 @@ def test_a_command_after_one_whose_answer_was_lost_is_not_taken_for_its_repetiti
     assert desk.obey("reduce", Asked("b"))[0] == 200
     desk.close()
     assert len({(each.source, each.seq) for each in said(log)}) == 2
+
+
+async def test_postbacks_that_hang_in_the_log_keep_nobody_from_reading(
+    app: Litestar, run: Run, log: EventLog
+) -> None:
+    transport = httpx.ASGITransport(app=app)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+        with held(run, "postbacks"):
+            sent = [
+                asyncio.create_task(client.post("/broker/postbacks", content=signed(str(number))))
+                for number in range(MORE_THAN_THREADS)
+            ]
+            async with asyncio.timeout(60):
+                assert (await client.get("/api/v1/reports")).status_code == 200
+            assert not any(each.done() for each in sent)
+        replies = await asyncio.gather(*sent)
+    assert {(each.status_code, each.json()["status"]) for each in replies} == {(200, "taken")}
+
+
+def test_a_postback_that_the_log_does_not_take_is_asked_for_again(
+    client: TestClient[Litestar], log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise LogError("disk full")
+
+    body = signed()
+    with monkeypatch.context() as at_once:
+        at_once.setattr(type(log), "append", full)
+        reply = client.post("/broker/postbacks", content=body)
+        assert (reply.status_code, reply.json()) == (503, {"status": "log_unreachable"})
+    assert client.post("/broker/postbacks", content=body).json() == {"status": "taken"}
