@@ -328,6 +328,32 @@ def test_a_program_gets_a_part_of_the_rights_and_loses_them_at_once(
     assert program.get("/api/v1/session").status_code == 401
 
 
+def test_a_request_while_a_token_is_being_revoked_or_a_session_ended_keeps_neither_alive(
+    browser: Callable[[], Client], enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = enrolled("owner")
+    owner, program, copied = sign_in(browser(), person), browser(), browser()
+    made = owner.post("/api/v1/tokens", json={"name": "x", "scopes": ["read"]}).json()
+    program.headers["authorization"] = f"Bearer {made['token']}"
+    copied.cookies["kitepilot"] = cookie_of(owner)
+    for name, asker in (("revoke_token", program), ("end", copied)):
+        monkeypatch.setattr(sign_ins, name, asked_before(getattr(sign_ins, name), asker))
+    assert owner.delete(f"/api/v1/tokens/{made['about']['id']}").status_code == 204
+    assert program.get("/api/v1/session").status_code == 401
+    assert owner.delete("/api/v1/session").status_code == 204
+    assert copied.get("/api/v1/session").status_code == 401
+
+
+def asked_before(act: Callable[..., Any], asker: Client) -> Callable[..., Any]:
+    """`act`, after a request of somebody who may still ask."""
+
+    def then(*given: Any, **named: Any) -> Any:
+        assert asker.get("/api/v1/session").status_code == 200
+        return act(*given, **named)
+
+    return then
+
+
 def test_nobody_gives_a_program_what_he_has_not(browser: Callable[[], Client], enrolled: Enrol) -> None:
     reader = sign_in(browser(), enrolled("reader"))
     reply = reader.post("/api/v1/tokens", json={"name": "x", "scopes": ["operate"]})
