@@ -18,7 +18,10 @@ from infra.research.words import Answer, Check, Question, Refusal, Wanted
 from kitepilot.run import Run
 
 BACKTESTS = "backtests"
-THREADS = 6  # of their own: no command to stop trading waits for one
+THREADS = 8  # of their own: no command to stop trading waits for one
+LARGE_BYTES = 512 << 10  # an upload that takes seconds to look at, which no preview waits for
+LARGE_WAITING = 2  # at once
+STARTING_IS_WAITED_FOR_S = 20.0  # by a large upload, rather than that it is sent again
 MAGIC = b"PAR1"
 UPLOADS = {False: "upload.csv", True: "upload.parquet"}  # by its first bytes, whatever it was called
 T = TypeVar("T")
@@ -49,12 +52,15 @@ def started(run: Run) -> Maker:
 
 
 class ResearchDesk:
-    """One process for questions, one for backtests; neither is there before somebody asks."""
+    """A process for questions, one for large uploads, one for backtests: none is there before it is asked."""
 
     def __init__(self, run: Run, begin: Begin | None = None) -> None:
         self._run = run
         self._begin = begin or started
         self._process = ResearchProcess(run)
+        self._large = ResearchProcess(
+            run, starting_within_s=STARTING_IS_WAITED_FOR_S, most_waiting=LARGE_WAITING
+        )
         self._limiter: CapacityLimiter | None = None
         self._turn = threading.Lock()
         self._maker: Maker | None = None
@@ -88,17 +94,18 @@ class ResearchDesk:
         return await self._threaded(partial(self._report, job_id))
 
     def close(self) -> None:
-        """Let go of the process for questions; a backtest that is being made goes on."""
+        """Let go of the processes for questions; a backtest that is being made goes on."""
         self._process.close()
+        self._large.close()
 
     async def _threaded(self, act: Callable[[], T]) -> T:
         if self._limiter is None:
             self._limiter = CapacityLimiter(THREADS)
         return await to_thread.run_sync(act, limiter=self._limiter)
 
-    def _ask(self, question: Question) -> Answer:
+    def _ask(self, question: Question, process: ResearchProcess | None = None) -> Answer:
         try:
-            answer = self._process.ask(question)
+            answer = (process or self._process).ask(question)
         except ResearchAwayError as err:
             raise Problem("research_unreachable", f"{err}", headers={"Retry-After": "2"}) from err
         if answer.refusal is not None:
@@ -108,7 +115,7 @@ class ResearchDesk:
     def _put(self, job_id: str, wanted: Wanted, content: bytes) -> Wanted:
         if (known := jobs.job(self._run.home, job_id)) is not None:
             return known.wanted
-        self._ask(Check(wanted, content))
+        self._ask(Check(wanted, content), self._large if len(content) > LARGE_BYTES else None)
         upload = (UPLOADS[content.startswith(MAGIC)], content) if content else None
         try:
             laid = jobs.put(self._run.home, job_id, wanted, upload)

@@ -9,10 +9,11 @@ A rate is sustained when it was reached, the marks of its last quarter leave as 
 (within 50 ms), and the archive did not fall behind. Then the rate climbs until one is not sustained.
 
 `--archive-apart` runs the last rate in turns, the archive at work and frozen: the ratio of p95 is its cost.
-`--readers-apart` does so with fifty readers of the live stream and with none.
+`--readers-apart` does so with fifty readers of the live stream and with none, `--traces-apart` with traces
+told to a collector and with nobody telling them.
 
-Usage: python benchmarks/live_path.py [--light | --archive-apart | --readers-apart] [--quick] [--no-climb]
-                                      [--seconds 60] [--rates 1000 5000 ...]
+Usage: python benchmarks/live_path.py [--light | --archive-apart | --readers-apart | --traces-apart]
+                                      [--quick] [--no-climb] [--seconds 60] [--rates 1000 5000 ...]
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ def main() -> None:
             import readers_apart
 
             found = readers_apart.measure(Path(home), asked.rates[-1], seconds)
+        elif asked.traces_apart:
+            import traces_apart
+
+            found = traces_apart.measure(Path(home), asked.rates[-1], seconds)
         else:
             if asked.light:
                 from live_light import measure
@@ -76,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--everything", action="store_true", help="the whole stack (the default)")
     parser.add_argument("--archive-apart", action="store_true", help="with and without the archive, in turns")
     parser.add_argument("--readers-apart", action="store_true", help="with fifty readers and none, in turns")
+    parser.add_argument("--traces-apart", action="store_true", help="with traces and with none, in turns")
     parser.add_argument("--quick", action="store_true", help="8 s per rate and no climb")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 5_000, 10_000])

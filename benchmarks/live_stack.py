@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -268,9 +268,9 @@ def measure(home: Path, rates: list[int], seconds: float, climb: tuple[int, ...]
 
 
 @contextmanager
-def warm(home: Path) -> Iterator[tuple[Stack, float]]:
+def warm(home: Path, changes: Mapping[str, object] | None = None) -> Iterator[tuple[Stack, float]]:
     """A whole system in `home`, its first minutes played, and its ticks per session second; stopped after."""
-    config = stack_config()
+    config = configuration.override(stack_config(), **(changes or {}))
     opening.ensure_api_secret()
     seed(home, 2, config.market.seed, lambda what, _: print(f"  {what}", file=sys.stderr), config=Config())
     run, supervisor = opening.create_run(config, home), Supervisor(home)

@@ -27,28 +27,13 @@ from api.services import made
 from infra.eventlog import open_log
 from kitepilot import config as configuration
 from kitepilot.config import Config
-from kitepilot.market.calendar import to_ist
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
-from research.generated_bars import GeneratedBars
+from research.generated_bars import GeneratedBars, csv_of
 
 DAY = date(2026, 11, 19)
 TARGET_MS = 200.0
-MINUTE_NS = 60_000_000_000
 STARTS_WITHIN_S = 180.0
-
-
-def csv_of(instruments: int, minutes: int) -> bytes:
-    """Bars labelled by the start of their minute, IST."""
-    bars = GeneratedBars(instruments, (DAY,), volatility_bps=20.0).read(DAY)
-    lines = ["time,symbol,open,high,low,close,volume"]
-    for minute, at in enumerate(bars.close_at[:minutes].tolist()):
-        clock = f"{to_ist(at - MINUTE_NS):%Y-%m-%d %H:%M:%S}"
-        for row, symbol in enumerate(bars.symbols):
-            columns = (bars.open, bars.high, bars.low, bars.close)
-            prices = ",".join(f"{each[minute, row] / 100:.2f}" for each in columns)
-            lines.append(f"{clock},{symbol},{prices},{bars.volume[minute, row]}")
-    return ("\n".join(lines) + "\n").encode()
 
 
 @contextmanager
@@ -98,7 +83,8 @@ def main() -> None:
     parser.add_argument("--instruments", type=int, default=5)
     parser.add_argument("--minutes", type=int, default=120)
     asked = parser.parse_args()
-    sent = csv_of(asked.instruments, asked.minutes)
+    bars = GeneratedBars(asked.instruments, (DAY,), volatility_bps=20.0).read(DAY)
+    sent = csv_of(bars, asked.minutes)
     kind = {"content-type": "text/csv"}
     with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "var") as client:
         acts: dict[str, Callable[[], httpx.Response]] = {

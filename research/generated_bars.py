@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kitepilot.market.calendar import IST
+from kitepilot.market.calendar import IST, to_ist
 from research.bars import MINUTE_NS, SessionBars
 
 TICK_PAISE = 5
@@ -70,3 +70,15 @@ class GeneratedBars:
             previous_close_paise=grid[0].copy(),
             **filled,
         )
+
+
+def csv_of(bars: SessionBars, minutes: int | None = None) -> bytes:
+    """The first `minutes` as somebody might send them: rupees, each minute labelled by its start, IST."""
+    lines = ["time,symbol,open,high,low,close,volume"]
+    prices = np.stack((bars.open, bars.high, bars.low, bars.close), axis=2) / 100
+    for minute, at in enumerate(bars.close_at[:minutes].tolist()):
+        begins = f"{to_ist(at - MINUTE_NS):%Y-%m-%d %H:%M:%S}"
+        for row in np.flatnonzero(bars.present[minute]).tolist():
+            four = ",".join(f"{each:.2f}" for each in prices[minute, row].tolist())
+            lines.append(f"{begins},{bars.symbols[row]},{four},{bars.volume[minute, row]}")
+    return ("\n".join(lines) + "\n").encode()

@@ -57,12 +57,23 @@ def log_file(run: Run, name: str) -> Path:
 
 
 class ResearchProcess:
-    """From any thread; `MOST_WAITING` of them at once, the others are refused."""
+    """From any thread; `most_waiting` of them at once, the others are refused.
 
-    def __init__(self, run: Run, *, answers_within_s: float = ANSWERS_WITHIN_S) -> None:
+    `starting_within_s`: how long one question waits for a process that starts.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        answers_within_s: float = ANSWERS_WITHIN_S,
+        starting_within_s: float = STARTING_IS_WAITED_FOR_S,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
         self._run = run
         self._answers_within_s = answers_within_s
-        self._places = threading.BoundedSemaphore(MOST_WAITING)
+        self._starting_within_s = starting_within_s
+        self._places = threading.BoundedSemaphore(most_waiting)
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
@@ -112,7 +123,7 @@ class ResearchProcess:
         if pipe is None or self._starts_until is None:
             pipe = self._started()
         try:
-            if pipe.poll(STARTING_IS_WAITED_FOR_S):
+            if pipe.poll(self._starting_within_s):
                 if pipe.recv_bytes(16) == b"ready":
                     self._starts_until = None
                     return pipe

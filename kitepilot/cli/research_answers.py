@@ -73,14 +73,13 @@ class Answers:
         self._run = run
         self._scores: tuple[SessionScores, tuple[str, ...]] | None = None
         self._plans: dict[tuple[str, ...], Planned] = {}
+        self._sent = SentFile()
 
     def warm(self) -> None:
-        """Libraries are loaded, and kernels and models have been called once."""
-        from research.generated_bars import GeneratedBars
-        from research.signal_preview import preview
+        """Libraries are loaded, and kernels and models have been called once: a day is previewed."""
+        from research.generated_bars import GeneratedBars, csv_of
 
-        with suppress(ConfigError, ValueError):
-            preview(self._planned(()).plan, [GeneratedBars(2, (ANY_DAY,)).read(ANY_DAY)])
+        self.to(words.Preview(csv_of(GeneratedBars(2, (ANY_DAY,), volatility_bps=20.0).read(ANY_DAY))))
 
     def to(self, question: words.Question) -> Answer:
         """What can be wrong with a question is in its answer; it raises for nothing that was sent."""
@@ -109,7 +108,7 @@ class Answers:
         from research.signal_preview import preview
 
         planned = self._planned(strategies)
-        upload = read(content, words.MOST_PREVIEW_ROWS)
+        upload = self._sent.read(content, words.MOST_PREVIEW_ROWS)
         return _told(upload, preview(planned.plan, upload.sessions), planned)
 
     def _check(self, wanted: words.Wanted, content: bytes) -> None:
@@ -118,7 +117,7 @@ class Answers:
         if wanted.dataset:
             bar_backtest.opened(self._run.home, asked)
         else:
-            read(content, words.MOST_UPLOAD_ROWS)
+            self._sent.read(content, words.MOST_UPLOAD_ROWS)
 
     def _planned(self, strategies: tuple[str, ...]) -> Planned:
         """Of installed strategies once; an owner's own text may have changed. Nothing named: the run's."""
@@ -173,14 +172,31 @@ def made_quickly(plan: BarPlan) -> tuple[BarPlan, bool]:
     return quick, any(getattr(build, "rests_on", ()) for build in builds.values())
 
 
-def read(content: bytes, most_rows: int) -> Upload:
-    """Through a file of ours that is gone afterwards: CSV and Parquet are read from files."""
-    from research.datasets.upload import name_of, read_upload
+class SentFile:
+    """What was sent, as the file that CSV and Parquet are read from: in memory, one at a time.
 
-    with tempfile.TemporaryDirectory(prefix="kitepilot-upload-") as folder:
-        path = Path(folder) / name_of(content)
-        path.write_bytes(content)
-        return read_upload(path, most_rows)
+    A disk that is busy with the day's archive delays no preview, and nothing stays when the process dies.
+    """
+
+    def __init__(self) -> None:
+        from research.datasets.upload import CSV, PARQUET
+
+        self._folder = tempfile.TemporaryDirectory(prefix="kitepilot-upload-")
+        self._file = os.fdopen(os.memfd_create("upload"), "wb")
+        for name in (CSV, PARQUET):  # how a file is read is told by its name
+            Path(self._folder.name, name).symlink_to(f"/proc/self/fd/{self._file.fileno()}")
+
+    def read(self, content: bytes, most_rows: int) -> Upload:
+        """Raises `UploadError`."""
+        from research.datasets.upload import name_of, read_upload
+
+        try:
+            self._file.seek(0)
+            self._file.write(content)
+            self._file.flush()
+            return read_upload(Path(self._folder.name, name_of(content)), most_rows)
+        finally:
+            self._file.truncate(0)
 
 
 def datasets(home: Path) -> list[words.DatasetRow]:

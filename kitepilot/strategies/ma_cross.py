@@ -57,7 +57,7 @@ class MaCross:
             self._memory,
             sides,
         )
-        return [self._wish(row, int(sides[0, row])) for row in np.flatnonzero(sides[0]).tolist()]
+        return [self._wish(row, int(sides[0, row])) for row in sides[0].nonzero()[0].tolist()]
 
     def over_session(self, view: SessionView) -> SessionWishes:
         n = len(view.tokens)
@@ -79,7 +79,7 @@ class MaCross:
 
     def _know(self, tokens: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         """Bring what is remembered into the order of `tokens`; those not seen before begin empty."""
-        if np.array_equal(tokens, self._tokens):
+        if tokens.tobytes() == self._tokens.tobytes():  # at every close, of few instruments
             return
         averages, memory = np.zeros((2, len(tokens))), np.zeros((4, len(tokens)), dtype=np.int64)
         column = {token: place for place, token in enumerate(self._tokens.tolist())}

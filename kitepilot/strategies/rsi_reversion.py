@@ -86,7 +86,7 @@ class RsiReversion:
 
     def _know(self, tokens: Integers) -> None:
         """Bring what is remembered into the order of `tokens`; those not seen before begin empty."""
-        if np.array_equal(tokens, self._tokens):
+        if tokens.tobytes() == self._tokens.tobytes():  # at every close, of few instruments
             return
         known = {token: row for row, token in enumerate(self._tokens.tolist())}
         rows = [known.get(token, -1) for token in tokens.tolist()]

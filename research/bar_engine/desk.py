@@ -46,7 +46,7 @@ class Triggers:
     def rows(self, profit: bool, high: npt.NDArray[np.int64], low: npt.NDArray[np.int64]) -> list[int]:
         """Instruments whose bar reaches the stop (or the profit) of their position."""
         kind = int(profit)
-        found: list[int] = np.flatnonzero((low <= self.below[kind]) | (high >= self.above[kind])).tolist()
+        found: list[int] = ((low <= self.below[kind]) | (high >= self.above[kind])).nonzero()[0].tolist()
         return found
 
     def price(self, row: int, profit: bool) -> int:

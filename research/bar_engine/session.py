@@ -20,7 +20,7 @@ from research.bar_engine.desk import BarDesk, Listener, silent
 from research.bar_engine.features import note_what_is_missing, with_modelled_spread
 from research.bar_engine.plan import BarPlan
 from research.bar_engine.terms import SessionTerms, terms_of
-from research.bar_engine.time_limit import at_most
+from research.bar_engine.time_limit import TimeLimit
 from research.bar_engine.venue import BarVenue, Minute
 from research.bars import MINUTE_NS, SessionBars
 from research.fills.in_bar import touch
@@ -102,11 +102,15 @@ class _SessionTrader:
         self._points = _Points()
         self._signals = 0
         self._complaints: list[str] = []
+        self._limit = TimeLimit(plan.limit_s)
+        self._shown: list[bool] = np.any(bars.present, axis=1).tolist()
+        self._whole: list[bool] = np.all(bars.present, axis=1).tolist()
 
     def run(self) -> SessionResult:
         self._desk.take(self._announced())
-        for row in self._terms.rows:
-            self._minute(row)
+        with self._limit:
+            for row in self._terms.rows:
+                self._minute(row)
         self._close_books()
         trades, charges = self._desk.books.trades()
         return SessionResult(
@@ -147,7 +151,7 @@ class _SessionTrader:
     def _minute(self, i: int) -> None:
         bars, desk = self._bars, self._desk
         begins = int(bars.close_at[i]) - MINUTE_NS
-        if not bars.present[i].any():
+        if not self._shown[i]:
             self._silence(begins)
             return
         if self._venue.waiting or desk.desk.holdings:
@@ -240,7 +244,7 @@ class _SessionTrader:
         return touch(price, self._plan.fills.half_spread_bps, self._ticks[self._row_of[token]])
 
     def _close(self, i: int) -> None:
-        present = self._bars.present[i]
+        present = slice(None) if self._whole[i] else self._bars.present[i]
         at = int(self._bars.close_at[i])
         tokens: list[int] = self._bars.tokens[present].tolist()
         mark = Marked(
@@ -278,8 +282,7 @@ class _SessionTrader:
         )
         for name, strategy in list(self._strategies.items()):
             try:
-                with at_most(self._plan.limit_s):
-                    wishes = strategy.on_close(view)
+                wishes = self._limit.ask(strategy.on_close, view)
                 signals = [self._signal(name, strategy, wish, view) for wish in wishes]
             except Exception as err:  # a user's code: the others and the day go on
                 del self._strategies[name]

@@ -4,36 +4,55 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 
 class TookTooLongError(Exception):
-    """The code inside `at_most` did not come back in time."""
+    """The code that was asked did not come back in time."""
 
 
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt the body after so many machine seconds.
+class TimeLimit:
+    """Machine seconds for each answer, as long as the block lasts: it holds the process's alarm.
 
-    By the process's alarm, so only in a main thread; elsewhere there is no bound. A compiled function that
-    does not return to Python is interrupted when it does.
-
-    Raises:
-        TookTooLongError: it took longer.
+    Only in a main thread; elsewhere there is no bound. A compiled function that does not return to Python
+    is interrupted when it does.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise TookTooLongError(f"no answer within {seconds:g} s")
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._bounds = False
+        self._asking = False
+        self._before: Any = None
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def __enter__(self) -> Self:
+        self._bounds = threading.current_thread() is threading.main_thread()
+        if self._bounds:
+            self._before = signal.signal(signal.SIGALRM, self._interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bounds:
+            signal.signal(signal.SIGALRM, self._before)
+
+    def ask(self, answer: Callable[[A], R], question: A) -> R:
+        """Raises `TookTooLongError`, and whatever `answer` raises."""
+        if not self._bounds:
+            return answer(question)
+        self._asking = True
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        try:
+            return answer(question)
+        finally:
+            self._asking = False  # an alarm that rings from here on is for nobody
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asking:
+            raise TookTooLongError(f"no answer within {self._seconds:g} s")

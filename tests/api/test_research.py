@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,10 @@ from served import CHEAP, SECRET, TEST_HOST, TOKEN, by_name
 
 from api.app import create_app
 from api.identity.desk import identity_of
-from api.research_desk import ResearchDesk
+from api.research_desk import LARGE_BYTES, ResearchDesk
 from api.services import made as all_services
 from infra.eventlog import open_log
+from infra.research.process import MOST_WAITING
 from infra.research.words import MOST_PREVIEW_ROWS
 from kitepilot import config as configuration
 from kitepilot.cli import importing
@@ -219,6 +222,43 @@ def test_a_process_that_dies_over_a_question_is_another_at_the_next(operator: Cl
     os.kill(gone, signal.SIGKILL)
     until_answered(operator)
     assert process.pid not in (0, gone)
+
+
+def test_a_preview_is_answered_while_a_large_upload_is_looked_at(operator: Client) -> None:
+    operator.get("/api/v1/datasets").raise_for_status()
+    large = csv_of(2, 375, DAYS) + b"\n" * LARGE_BYTES
+    process = operator.app.state.services.research._large
+    with ThreadPoolExecutor(1) as pool:
+        looked_at = pool.submit(operator.post, "/api/v1/signals?mode=backtest", content=large, headers=CSV)
+        deadline = time.monotonic() + WITHIN_S
+        while not process.pid:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGSTOP)  # it takes as long as it takes
+        assert operator.post("/api/v1/signals", content=csv_of(), headers=CSV).status_code == 200
+        os.kill(process.pid, signal.SIGKILL)
+        assert looked_at.result().json()["code"] == "research_unreachable"
+
+
+def test_previews_wait_for_each_other_so_many_at_once_and_the_others_are_told_when_to_ask_again(
+    operator: Client,
+) -> None:
+    operator.get("/api/v1/datasets").raise_for_status()
+    pid = operator.app.state.services.research._process.pid
+    os.kill(pid, signal.SIGSTOP)  # it takes as long as it takes
+    with ThreadPoolExecutor(MOST_WAITING + 2) as pool:
+        asked = [
+            pool.submit(operator.post, "/api/v1/signals", content=csv_of(1, 5), headers=CSV)
+            for _ in range(MOST_WAITING + 2)
+        ]
+        try:
+            refused = [each.result() for each in itertools.islice(as_completed(asked), 2)]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert {each.status_code for each in refused} == {503}
+        assert all(each.headers["retry-after"] == "2" for each in refused)
+        answered = [each.result() for each in asked if each.result() not in refused]
+    assert [each.status_code for each in answered] == [200] * MOST_WAITING
 
 
 def test_datasets_and_strategies_say_what_a_backtest_can_be_made_of(operator: Client) -> None:
