@@ -52,8 +52,7 @@ async def sign_in(data: JSONBody[SignIn], request: Asking, identity: Desk) -> Re
     before = request.cookies.get(identity.sessions.cookie_name, "")
     if before:  # whoever was signed in here before is so no more
         await _ending(identity.sessions.end(before))
-    principal = await identity.sessions.principal(secret)
-    assert principal is not None
+    principal = await _opened(identity, secret)
     shown = who(principal, identity.sessions.csrf_token(row.session_id), identity.gate.now())
     return Response(shown, cookies=[identity.sessions.cookie(secret)])
 
@@ -104,8 +103,7 @@ async def step_up(data: JSONBody[StepUp], request: Asking, identity: Desk) -> Re
     principal = _person(request)
     old = request.cookies.get(identity.sessions.cookie_name, "")
     new = await _desk(identity).step_up(principal, old, data.totp, _peer(request))
-    renewed = await identity.sessions.principal(new)
-    assert renewed is not None
+    renewed = await _opened(identity, new)
     shown = who(renewed, identity.sessions.csrf_token(renewed.session), identity.gate.now())
     return Response(shown, cookies=[identity.sessions.cookie(new)])
 
@@ -205,6 +203,14 @@ def _person(request: Asking) -> Principal:
     principal = principal_of(request)
     if principal.way != BY_SESSION:
         raise Problem("not_permitted", "This is for people who are signed in, not for programs.")
+    return principal
+
+
+async def _opened(identity: Identity, secret: str) -> Principal:
+    """Whose session has just begun, or has another secret now; it can have ended as quickly."""
+    principal = await identity.sessions.principal(secret)
+    if principal is None:
+        raise Problem("sign_in_required", "The session has ended meanwhile: sign in again.")
     return principal
 
 

@@ -218,6 +218,28 @@ def test_the_code_of_the_sign_in_is_no_step_up(browser: Callable[[], Client], en
     assert (again.status_code, again.json()["code"]) == (403, "code_refused")
 
 
+def test_a_session_that_ends_while_its_code_is_looked_at_is_signed_out(
+    browser: Callable[[], Client],
+    enrolled: Enrol,
+    identity: Identity,
+    engine: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owner = enrolled("owner")
+    client, step_up = sign_in(browser(), owner), identity.sessions.step_up
+
+    async def ended_then(secret: str) -> str | None:
+        new = await step_up(secret)
+        with engine.begin() as db:
+            accounts.disable(db, owner.user_id, True)
+        return new
+
+    monkeypatch.setattr(identity.sessions, "step_up", ended_then)
+    reply = client.post("/api/v1/session/step-up", json={"totp": owner.fresh_code()})
+    assert (reply.status_code, reply.json()["code"]) == (401, "sign_in_required")
+    assert "set-cookie" not in reply.headers
+
+
 def test_a_session_ends_unused_after_half_an_hour_and_used_after_twelve(
     browser: Callable[[], Client], enrolled: Enrol, clock: Clock
 ) -> None:
