@@ -108,18 +108,22 @@ class Speaker:
     def __init__(self, log: EventLog, run_id: str) -> None:
         self._log = log
         self._run_id = run_id
-        self._said = 0
+        self.said_ms: dict[int, float] = {}  # by the order's quantity, which is each event's own
+
+    @property
+    def count(self) -> int:
+        return len(self.said_ms)
 
     def say(self) -> float:
         """One order event, a mark and an account; returns how long the appends took, ms."""
-        number, began = self._said, time.perf_counter()
-        self._said += 1
+        number, began = self.count, time.perf_counter()
         now, at = time.time_ns(), OPEN_AT + number * 10**9
         known = {"event_at": at, "seq": number}
         line = e.OrderJournaled(
             source="gateway", run_id=self._run_id, intent_id="A" * 18, order_id=str(number), token=TOKEN,
             tradingsymbol="BENCH", side=e.Side.BUY, purpose=e.Purpose.ENTRY, strategy="bench", kind="update",
-            status=e.OrderStatus.WORKING, quantity=10, filled_quantity=0, price_paise=100_000, **known,
+            status=e.OrderStatus.WORKING, quantity=number + 1, filled_quantity=0, price_paise=100_000,
+            **known,
         )  # fmt: skip
         mark = e.Marked(
             source="market-0", received_at=now, tokens=[TOKEN], last_paise=[100_000 + number], bid_paise=[0],
@@ -130,7 +134,9 @@ class Speaker:
             unrealised_paise=0, charges_paise=0, open_positions=0, gross_exposure_paise=0, working_orders=0,
             oldest_working_at=0, orders=number, fills=0, **known,
         )  # fmt: skip
-        self._log.append("orders", [e.encode(line, emitted_at=time.time_ns())])
+        emitted_at = time.time_ns()
+        self.said_ms[number + 1] = emitted_at / 1e6
+        self._log.append("orders", [e.encode(line, emitted_at=emitted_at)])
         self._log.append("session", [e.encode(mark, emitted_at=now)])
         self._log.append("decisions", [e.encode(account, emitted_at=now)])
         return (time.perf_counter() - began) * 1e3

@@ -18,7 +18,7 @@ import msgspec
 from api.live.board import Board
 from api.live.ring import BehindError, Place, Ring
 from api.live.telling import told
-from api.view import TAILED
+from api.view import STALE_AFTER_S, TAILED
 from infra.fence import Fence
 from kitepilot import events as e
 from kitepilot.ports import LogRecord
@@ -29,10 +29,21 @@ READERS = 64
 AT_ONCE = 500  # events handed to one reader in one go
 RECENT = 40  # of each kind, for a page that opens
 HEALTH_EVERY_S = 0.5
+HEARTBEAT_S = 0.5  # a page believes what it shows for three of them: static/live.js
+BEAT_SHARED_S = 0.1
+QUIET_S = STALE_AFTER_S  # the decisions mark the account each second of the session
 
 
 class FullError(RuntimeError):
     """As many readers as are let in."""
+
+
+def quiet_after_s(speed: float | str) -> float:
+    """How long the decisions may say nothing: five marks of theirs, also of a day that runs slowly.
+
+    `speed`: session seconds a second, or "max".
+    """
+    return QUIET_S / speed if isinstance(speed, float | int) and speed < 1 else QUIET_S
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,8 @@ class Hub:
         self._health_at = float("-inf")
         self._settled_at = float("-inf")
         self._account_at = clock()
+        self._quiet_after_s = quiet_after_s(run.config.session.speed if run.config.mode == "paper" else 1.0)
+        self._beat_at, self._beat = float("-inf"), Sent("heartbeat", b"{}")
         self._lock = threading.Lock()
         self._readers: set[Reader] = set()
 
@@ -178,13 +191,21 @@ class Hub:
         ]
 
     def heartbeat(self) -> Sent:
-        """How old what the streams say is, in seconds of the machine's clock."""
+        """How old what the streams say is, in seconds of the machine's clock; made once for all readers.
+
+        Beyond `quiet_after_s` nobody should act on it. `at_ms`: the machine's time, ms UTC.
+        """
         now = self._clock()
+        if now - self._beat_at < BEAT_SHARED_S:
+            return self._beat
         ages = {
+            "at_ms": time.time_ns() // 1_000_000,
             "log_age_s": round(min(now - self._settled_at, 1e9), 1),
             "account_age_s": round(now - self._account_at, 1),
+            "quiet_after_s": self._quiet_after_s,
         }
-        return Sent("heartbeat", msgspec.json.encode(ages))
+        self._beat_at, self._beat = now, Sent("heartbeat", msgspec.json.encode(ages))
+        return self._beat
 
     def snapshot(self) -> bytes:
         """Everything a page shows when it opens, JSON."""

@@ -22,11 +22,10 @@ from api import problems
 from api.identity import READ
 from api.identity.gate import Gate
 from api.identity.presence import BY_ITSELF
-from api.live.hub import FullError, Hub, Reader, Sent
+from api.live.hub import HEARTBEAT_S, FullError, Hub, Reader, Sent
 from api.live.ring import BehindError
 from api.services import Services
 
-HEARTBEAT_S = 2.0
 SEND_WITHIN_S = 20.0  # a reader that takes nothing for so long is let go
 STREAM_S = 300.0  # then the reader comes back by itself
 LOOK_S = 5.0  # whoever is signed out meanwhile hears no more
@@ -92,7 +91,7 @@ async def _after(hub: Hub, reader: Reader, may_read: MayRead) -> AsyncIterator[l
             yield batch
             continue
         try:
-            await asyncio.wait_for(reader.woken.wait(), HEARTBEAT_S)
+            await asyncio.wait_for(reader.woken.wait(), beat + HEARTBEAT_S - time.monotonic())
         except TimeoutError:
             continue
 
@@ -134,7 +133,7 @@ async def live(
     """Begins with `snapshot`, or with what was missed since `Last-Event-ID` (also `?last_event_id=`).
 
     Figures come as their newest, events all and in order; `reset` says that some were missed, `cut` that the
-    reader was too slow. A `heartbeat` comes each two seconds.
+    reader was too slow. A `heartbeat` comes each half second.
     """
     hub = services.hub
     taken = batches(

@@ -13,12 +13,16 @@ import httpx
 import pytest
 import uvicorn
 import websockets
+from hypothesis import given
+from hypothesis import strategies as st
 from litestar import Litestar
 from served import AT, TOKEN
 
 from api.live import stream
+from api.live.hub import HEARTBEAT_S, Hub, quiet_after_s
 from kitepilot import events as e
 from kitepilot.ports import EventLog
+from kitepilot.run import Run
 
 OWNER = {"x-test-principal": "owner"}
 WITHIN_S = 30.0
@@ -179,8 +183,26 @@ async def test_a_stream_that_has_nothing_to_say_says_how_old_it_is(
     async with reading(url) as events, asyncio.timeout(WITHIN_S):
         async for _, kind, body in events:
             if kind == "heartbeat":
-                assert set(body) == {"log_age_s", "account_age_s"}
+                assert set(body) == {"at_ms", "log_age_s", "account_age_s", "quiet_after_s"}
                 return
+
+
+def test_a_heartbeat_is_made_once_for_all_readers_and_again_for_the_next_beat(run: Run) -> None:
+    now = 100.0
+    hub = Hub(run, {}, lambda: now)
+    first = hub.heartbeat()
+    assert hub.heartbeat() is first
+    now += HEARTBEAT_S
+    told = json.loads(hub.heartbeat().body)
+    assert told["account_age_s"] == HEARTBEAT_S
+    assert told["quiet_after_s"] == quiet_after_s(run.config.session.speed)
+
+
+@given(st.floats(0.01, 100_000))
+def test_the_decisions_are_not_called_silent_before_five_of_their_marks_are_missed(speed: float) -> None:
+    mark_s = 1 / speed  # of the machine's time: one a session second
+    assert quiet_after_s(speed) >= 5 * mark_s * (1 - 1e-9)
+    assert quiet_after_s(speed) == quiet_after_s("max") or speed < 1
 
 
 async def test_whoever_is_signed_out_hears_no_more(

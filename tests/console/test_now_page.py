@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 Opened = Callable[..., "Page"]
 LIVE = "document.documentElement.dataset.link === 'live'"
 STALE = "document.documentElement.dataset.link === 'stale'"
+#: The clock of that name leaps by eight hours, and a button that acts is pressed before anything else runs.
+SLEEPS_AND_IS_PRESSED = """(name) => {
+  const clock = window[name], now = clock.now.bind(clock);
+  clock.now = () => now() + 8 * 3600e3;
+  document.getElementById('old').click();
+  return [acted, document.documentElement.dataset.link, document.getElementById('stale').hidden];
+}"""
 OLD = "'<button data-acts id=old>x</button>'"
 pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
 #: Which element has the focus, by its name for the desk, and whether it shows that it has.
@@ -94,9 +101,27 @@ def test_a_page_that_hears_nothing_says_so_and_acts_on_nothing_old(console: Cons
         page.locator("[data-stop=flatten]").click()
         assert "act blind" in page.locator("#stop-blind").inner_text()
         page.keyboard.press("Escape")
+    wait_for(
+        page, f"{LIVE} && document.getElementById('stale').hidden && !document.getElementById('old').disabled"
+    )
+
+
+def test_a_laptop_that_wakes_acts_on_nothing_before_it_has_heard_anew(opened: Opened) -> None:
+    """No timer has run yet when the first hand comes down, and of the two clocks one may have stood still."""
+    page = opened("/")
+    streams: list[str] = []
+    page.on("request", lambda asked: "/api/v1/live" in asked.url and streams.append(asked.url))
     wait_for(page, LIVE)
-    assert page.locator("#stale").is_hidden()
-    assert page.locator("#old").is_enabled()
+    page.evaluate(f"document.querySelector('main').insertAdjacentHTML('beforeend', {OLD})")
+    page.evaluate("window.acted = 0; document.getElementById('old').addEventListener('click', () => acted++)")
+    for clock in ("Date", "performance"):
+        wait_for(page, LIVE)
+        streams.clear()
+        assert page.evaluate(SLEEPS_AND_IS_PRESSED, clock) == [0, "stale", False]
+        assert page.evaluate("document.getElementById('old').disabled")
+        wait_for(page, LIVE)
+        assert streams, "what comes after a sleep may have been sent before it: the stream is opened anew"
+    wait_for(page, "(document.getElementById('old').click(), acted > 0)")
 
 
 def test_halt_and_flatten_are_the_first_stops_of_the_tab_key_and_every_stop_is_seen(opened: Opened) -> None:

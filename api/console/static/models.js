@@ -1,7 +1,7 @@
 // Models on the page Strategies: each one's gates and history, two side by side, promoted and rolled back.
 import { get, outcome, post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
-import { live, now, stale } from "./live.js";
+import { fresh, live, now } from "./live.js";
 import { t, word } from "./words.js";
 
 const PLACES = 5; // digits of a measure
@@ -90,8 +90,8 @@ function moveRow(each) {
 
 function enable() {
   if (!by("move") || !shown) return;
-  by("promote").disabled = stale() || !shown.gates.passed;
-  by("rollback").disabled = stale();
+  by("promote").disabled = !fresh() || !shown.gates.passed;
+  by("rollback").disabled = !fresh();
 }
 
 async function moved(act) {

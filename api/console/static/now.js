@@ -1,7 +1,7 @@
 // The page Now. Everything on it comes from `live.js`; nothing is worked out that the system has not said.
 import { by, el, put, rows } from "./dom.js";
 import { clock, left, number, price, rupees, signed, tone } from "./format.js";
-import { begin, live, now, stale } from "./live.js";
+import { begin, fresh, live, now } from "./live.js";
 import { t, word } from "./words.js";
 
 const SHOWN = 10;
@@ -75,7 +75,7 @@ async function resume() {
   } catch (err) {
     put(by("resume-said"), err.message);
   }
-  button.disabled = stale();
+  button.disabled = !fresh();
 }
 
 const cell = (text, className, toned) => {

@@ -2,7 +2,7 @@
 import { get, post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
 import { number, rupees } from "./format.js";
-import { live } from "./live.js";
+import { fresh, live } from "./live.js";
 import { t, word } from "./words.js";
 
 const LISTS = ["allowed", "blocked"];
@@ -108,7 +108,7 @@ function differenceRow(each) {
 function enable() {
   const button = by("make");
   if (!button) return;
-  button.disabled = !told || !told.changes.length || Boolean(told.refusal) || document.documentElement.dataset.link !== "live";
+  button.disabled = !told || !told.changes.length || Boolean(told.refusal) || !fresh();
   by("step").hidden = !told?.raised;
 }
 

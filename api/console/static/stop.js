@@ -76,7 +76,7 @@ function open(wanted) {
 function blind() {
   const node = by("stop-blind");
   node.hidden = !stale();
-  if (stale()) put(node, t("stop.blind", { age: age() ?? "?" }));
+  if (stale()) put(node, t("stop.blind", { age: age() }));
   if (sent && stale()) askInstead();
 }
 

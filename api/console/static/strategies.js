@@ -2,7 +2,7 @@
 import { get, outcome, post } from "./ask.js";
 import { by, el, put, rows } from "./dom.js";
 import { number } from "./format.js";
-import { live, now, stale } from "./live.js";
+import { fresh, live, now } from "./live.js";
 import { t } from "./words.js";
 
 const READ = 500;
@@ -43,8 +43,9 @@ function strategyRow(name, on, held) {
   head.scope = "row";
   const body = by("strategies").dataset;
   const button = el("button", "", on ? t("strategies.disable") : t("strategies.enable"));
-  Object.assign(button, { type: "button", disabled: stale() || !(on ? "operates" in body : "owns" in body) });
+  Object.assign(button, { type: "button", disabled: !fresh() || !(on ? "operates" in body : "owns" in body) });
   button.setAttribute("aria-label", `${button.textContent}: ${name}`);
+  button.dataset.acts = "";
   button.onclick = () => switched(name, on ? "disable" : "enable", button);
   return el(
     "tr", "", head, el("td", "", el("span", on ? "on" : "off", on ? t("strategies.on") : t("strategies.off"))),
