@@ -1,7 +1,7 @@
 """The owner's commands over HTTP -> `session`; and a flatten the log does not take -> the watchdog.
 
 Whoever holds the token that lies in the home (mode 0600, drawn at the first start) may stop trading, and not
-start it: the token is also given to what reads metrics, and a step-up would ask nothing of a program. A
+start it: a step-up would ask nothing of a program. What reads metrics has a token of its own. A
 command counts once, by the id its sender gave it: asking again after a lost reply changes nothing.
 """
 
@@ -39,9 +39,9 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     now: bool = False
 
 
-def token_of(home: Path) -> str:
-    """The bearer token of this home, drawn when there is none. Raises OSError."""
-    path = home / TOKEN_FILE
+def token_of(home: Path, name: str = TOKEN_FILE) -> str:
+    """The bearer token of this home in the file of that name, drawn when there is none. Raises OSError."""
+    path = home / name
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

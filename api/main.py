@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from pathlib import Path
 
 import uvicorn
 from litestar import Litestar
@@ -17,6 +19,8 @@ from kitepilot.run import Run
 
 SHUTDOWN_S = 2
 OPEN_FILES = 4_096
+METRICS_TOKEN = "KITEPILOT_METRICS_TOKEN"  # noqa: S105 the name of the variable
+METRICS_TOKEN_FILE = "metrics.token"  # noqa: S105 the name of the file
 API_SECRET = "env:KITEPILOT_API_SECRET"  # noqa: S105 where it lies, unless the configuration says otherwise
 
 
@@ -39,6 +43,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.started:
             self._run.mark_ready("api")
+
+
+def metrics_token(home: Path) -> str:
+    """What collects metrics shows it: $KITEPILOT_METRICS_TOKEN, else the file of the home. Raises OSError."""
+    return os.environ.get(METRICS_TOKEN) or token_of(home, METRICS_TOKEN_FILE)
 
 
 def settings(run: Run, app: Litestar) -> uvicorn.Config:
@@ -70,7 +79,8 @@ def _allow_files(wanted: int) -> None:
 def main(run: Run) -> int:
     """Serve until SIGTERM; exit code 1 when the address cannot be bound."""
     log = open_log(run)
-    services = made(run, log, api_secret=api_secret(run), token=token_of(run.home))
+    token, scraper = token_of(run.home), metrics_token(run.home)
+    services = made(run, log, api_secret=api_secret(run), token=token, metrics_token=scraper)
     services.view.start()
     _allow_files(OPEN_FILES)
     server = _Server(settings(run, create_app(services)), run)

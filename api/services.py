@@ -63,7 +63,13 @@ class Services:
 
 
 def made(
-    run: Run, log: EventLog, *, api_secret: str, token: str, identity: Identity | None = None
+    run: Run,
+    log: EventLog,
+    *,
+    api_secret: str,
+    token: str,
+    metrics_token: str = "",
+    identity: Identity | None = None,
 ) -> Services:
     """All services over one run and its log. Start `view` before the first request; stop it at the end."""
     view = View(run, log)
@@ -84,7 +90,7 @@ def made(
         postbacks=PostbackDesk(api_secret, log, lambda: view.snapshot.marked_at),
         control=control,
         commands=Commands(control),
-        identity=identity or identity_of(run, token),
+        identity=identity or identity_of(run, token, metrics_token),
         record=Record(run),
         analysis=Analysis(run),
         measures=measures,

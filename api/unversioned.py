@@ -13,8 +13,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from api import problems
 from api.control import MAX_BYTES as MAX_COMMAND_BYTES
-from api.identity.guards import ALWAYS, OPEN, local_or_reads
+from api.identity.guards import ALWAYS, OPEN, reads, scrapes
 from api.postbacks import MAX_BYTES
 from api.resources.status import Health, Status, health_of, status_of
 from api.services import Services
@@ -35,9 +36,9 @@ async def health(services: NamedDependency[Services]) -> Response[Health]:
 
 @get(
     "/status",
-    opt=OPEN,
-    guards=[local_or_reads],
+    guards=[reads],
     operation_id="status",
+    responses=problems.declared(401, 403, 429, 500),
     summary="The run, the account and the flow of messages",
 )
 async def status(services: NamedDependency[Services]) -> Status:
@@ -47,9 +48,9 @@ async def status(services: NamedDependency[Services]) -> Status:
 
 @get(
     "/metrics",
-    opt=OPEN,
-    guards=[local_or_reads],
+    guards=[scrapes],
     operation_id="metrics",
+    responses=problems.declared(401, 403, 429, 500),
     media_type=MediaType.TEXT,
     summary="Prometheus text format",
 )

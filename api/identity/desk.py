@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from api.identity.accounts import Accounts
 from api.identity.deeds import Deeds
-from api.identity.gate import Gate, Way, by_home_token
+from api.identity.gate import Gate, Way, by_home_token, by_metrics_token
+from api.identity.home_proof import by_home_proof
 from api.identity.keys import csrf_key, token_key
 from api.identity.passwords import PasswordCost, Passwords
 from api.identity.peers import Names
@@ -46,13 +47,14 @@ class Identity:
 def identity_of(
     run: Run,
     token: str,
+    metrics_token: str = "",
     *,
     now: Callable[[], int] = time.time_ns,
     cost: PasswordCost | None = None,
     names: tuple[str, ...] = (),
     ways: tuple[Way, ...] = (),
 ) -> Identity:
-    """For the home of `run`; `token` is the home's own.
+    """For the home of `run`; `token` is the home's own, `metrics_token` the one that opens the metrics alone.
 
     `names`: further hosts we are asked for by; `ways`: further ways to prove who one is.
     """
@@ -63,11 +65,17 @@ def identity_of(
     tokens = Tokens(accounts, token_key(signing), now)
     desk = SignInDesk(accounts, Passwords(cost), sessions, key, deeds, now) if key else None
     gate = Gate(
-        (by_home_token(token), tokens.way, sessions.way, *ways),
+        (
+            by_home_token(token),
+            by_home_proof(token, now),
+            by_metrics_token(metrics_token),
+            tokens.way,
+            sessions.way,
+            *ways,
+        ),
         now,
         names=Names((api.host, *api.hosts, *names), tls=api.tls),
         proves_its_page=sessions.proves_its_page,
-        local=api.local,
     )
     return Identity(accounts, sessions, tokens, desk, key, deeds, gate, trouble)
 

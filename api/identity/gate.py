@@ -16,7 +16,7 @@ from litestar.middleware.authentication import AbstractAuthenticationMiddleware,
 
 from api.identity.flow import ACTING, READING, STRANGER, Flow
 from api.identity.peers import SAFE_METHODS, Connection, Names, address, method_of
-from api.identity.principal import BY_HOME, BY_SESSION, RIGHTS, Principal, Role
+from api.identity.principal import BY_HOME, BY_SESSION, METRICS, RIGHTS, Principal, Role
 from api.problems import Problem
 
 Way = Callable[[Connection], Awaitable[Principal | None]]
@@ -31,8 +31,7 @@ def _unproven(_: Connection, __: Principal) -> bool:
 class Gate:
     """The ways to prove who one is, first one first. `now`: machine clock, ns UTC.
 
-    `proves_its_page`: whether an unsafe request by cookie was made by a page of ours. `local`: nobody beyond
-    this machine can reach us.
+    `proves_its_page`: whether an unsafe request by cookie was made by a page of ours.
     """
 
     def __init__(
@@ -42,11 +41,9 @@ class Gate:
         *,
         names: Names | None = None,
         proves_its_page: Proof = _unproven,
-        local: bool = True,
     ) -> None:
         self._ways = tuple(ways)
         self.now = now
-        self.local = local
         self._names = names or Names((), tls=False)
         self._proves_its_page = proves_its_page
         self._strangers, self._reading, self._acting = Flow(STRANGER), Flow(READING), Flow(ACTING)
@@ -110,12 +107,20 @@ class Authentication(AbstractAuthenticationMiddleware):
 
 def by_home_token(token: str) -> Way:
     """Whoever can read the home: `Authorization: Bearer <token>` is the role service. Needs no database."""
+    return _by_token(token, Principal("service", "service", Role.SERVICE, RIGHTS[Role.SERVICE], way=BY_HOME))
+
+
+def by_metrics_token(token: str) -> Way:
+    """Whoever collects metrics: its token opens those and nothing else. Needs no database."""
+    return _by_token(token, Principal("metrics", "metrics", Role.SERVICE, frozenset({METRICS}), way=BY_HOME))
+
+
+def _by_token(token: str, holder: Principal) -> Way:
     wanted = f"Bearer {token}".encode()
-    service = Principal("service", "service", Role.SERVICE, RIGHTS[Role.SERVICE], way=BY_HOME)
 
     async def way(connection: Connection) -> Principal | None:
         said = connection.headers.get("authorization", "").encode()
-        return service if token and hmac.compare_digest(said, wanted) else None
+        return holder if token and hmac.compare_digest(said, wanted) else None
 
     return way
 

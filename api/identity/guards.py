@@ -1,4 +1,4 @@
-"""Guards of routes: `reads`, `operates`, `owns`, `fresh`; a route without any must say that it is open.
+"""Guards of routes: `reads`, `scrapes`, `operates`, `owns`, `fresh`; a route without any says it is open.
 
 `known` stands before every route of the application: what is not marked `opt=OPEN` asks who it is, so a
 route that forgot its guard refuses strangers all the same.
@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException, WebSocketException
 from litestar.handlers import BaseRouteHandler
 
-from api.identity.principal import OPERATE, OWN, READ, Principal
+from api.identity.principal import METRICS, OPERATE, OWN, READ, Principal
 
 OPEN = {"open": True}  # opt of a route that asks nobody who he is
 ALWAYS = {"always": True}  # opt of what is never refused for its pace: halt, flatten, the broker
@@ -35,9 +35,9 @@ def reads(connection: Connection, _: BaseRouteHandler) -> None:
     _allow(connection, READ)
 
 
-def local_or_reads(connection: Connection, _: BaseRouteHandler) -> None:
-    """Whoever is on this machine, while nobody else can reach us; else whoever may see."""
-    if not connection.app.state.gate.local:
+def scrapes(connection: Connection, _: BaseRouteHandler) -> None:
+    """Whoever may see, and the holder of the token that opens the metrics alone."""
+    if METRICS not in principal_of(connection).scopes:
         _allow(connection, READ)
 
 

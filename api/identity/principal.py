@@ -8,6 +8,7 @@ from enum import StrEnum
 READ = "read"
 OPERATE = "operate"  # stop trading, and everything that makes it smaller
 OWN = "own"  # what makes it larger again: resume, limits, live, promotion
+METRICS = "metrics"  # GET /metrics alone: a scope of what may not see the rest, no right of a role
 
 STEP_UP_NS = 5 * 60 * 10**9
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from api.control import TOKEN_FILE
+from api.identity.home_proof import proof
 from kitepilot.config import ApiSection, Config, ConfigError
 
 WITHIN_S = 2.0
@@ -22,7 +24,7 @@ NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, openssl/x509_vfy.h, OpenS
 
 
 def client(home: Path, config: Config) -> httpx.Client:
-    """Asks the API of `home`; close it. Where others can reach the API too it shows the home's token.
+    """Asks the API of `home`, and proves the home's token without saying it; close it.
 
     Raises:
         ConfigError: the configured certificate cannot be read.
@@ -31,7 +33,7 @@ def client(home: Path, config: Config) -> httpx.Client:
     return httpx.Client(
         base_url=address(api),
         verify=_pinned(Path(api.tls_certificate)) if api.tls else True,
-        headers={} if api.local else _token(home),
+        headers=_proof(home),
         timeout=WITHIN_S,
         trust_env=False,
     )
@@ -73,8 +75,9 @@ def _pinned(path: Path) -> ssl.SSLContext:
     return context
 
 
-def _token(home: Path) -> dict[str, str]:
+def _proof(home: Path) -> dict[str, str]:
     try:
-        return {"authorization": f"Bearer {(home / TOKEN_FILE).read_text().strip()}"}
+        token = (home / TOKEN_FILE).read_text().strip()
+        return {"authorization": f"Bearer {proof(token, time.time_ns())}"}
     except OSError:
         return {}  # the API has not begun yet; it says who may ask

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from served import AT, CHEAP, SECRET, SESSION, TEST_HOST, TOKEN, by_name
+from served import AT, CHEAP, METRICS_TOKEN, SECRET, SESSION, TEST_HOST, TOKEN, by_name
 
 from api.app import create_app
 from api.identity.desk import identity_of
@@ -43,7 +43,7 @@ def log(run: Run) -> Iterator[EventLog]:
 
 @pytest.fixture
 def app(run: Run, log: EventLog) -> Iterator[Litestar]:
-    identity = identity_of(run, TOKEN, cost=CHEAP, names=(TEST_HOST,), ways=(by_name,))
+    identity = identity_of(run, TOKEN, METRICS_TOKEN, cost=CHEAP, names=(TEST_HOST,), ways=(by_name,))
     services = made(run, log, api_secret=SECRET, token=TOKEN, identity=identity)
     services.postbacks = PostbackDesk(SECRET, log, lambda: AT)
     services.view.start()

@@ -10,6 +10,7 @@ from api.identity.peers import Connection
 
 SECRET = "s3cret"
 TOKEN = "t0ken"
+METRICS_TOKEN = "c0llects"
 TEST_HOST = "testserver.local"
 SESSION = "s"
 CHEAP = PasswordCost(passes=1, memory_kib=64, lanes=1)

@@ -18,6 +18,8 @@ from kitepilot.ports import EventLog, LogError
 from kitepilot.run import Run
 from kitepilot.topics import TICKS
 
+HOME = {"authorization": f"Bearer {TOKEN}"}
+
 
 def account(seq: int, realised_paise: int) -> e.AccountMarked:
     return e.AccountMarked(
@@ -40,7 +42,7 @@ def account(seq: int, realised_paise: int) -> e.AccountMarked:
 
 def status_when(client: TestClient, key: str, value: object) -> dict:
     deadline = time.monotonic() + 5
-    while (shown := client.get("/status").json())[key] != value:
+    while (shown := client.get("/status", headers=HOME).json())[key] != value:
         assert time.monotonic() < deadline, shown
         time.sleep(0.02)
     return shown
@@ -84,7 +86,7 @@ def test_a_repeated_message_is_counted_once(client: TestClient, log: EventLog) -
     log.append("dead-letter", [e.encode(letter), e.encode(letter)])
     log.append("decisions", [e.encode(account(0, 7))])
     status_when(client, "realised_paise", 7)
-    assert client.get("/status").json()["dead_letters"] == {"bad_frame": 3}
+    assert client.get("/status", headers=HOME).json()["dead_letters"] == {"bad_frame": 3}
 
 
 def test_rubbish_on_a_topic_does_not_stop_the_view(client: TestClient, log: EventLog) -> None:
@@ -101,7 +103,7 @@ def test_a_producer_numbers_each_topic_by_itself(client: TestClient, log: EventL
     status_when(client, "dead_letters", {"bad_frame": 3})
     log.append("session", [letters.alarm("feed", "ticker", "login needed", AT)])
     deadline = time.monotonic() + 30
-    while not client.get("/status").json()["alarms"]:
+    while not client.get("/status", headers=HOME).json()["alarms"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -109,7 +111,7 @@ def test_a_producer_numbers_each_topic_by_itself(client: TestClient, log: EventL
 def test_metrics_are_prometheus_text_in_rupees(client: TestClient, log: EventLog) -> None:
     log.append("decisions", [e.encode(account(0, 12_345))])
     status_when(client, "realised_paise", 12_345)
-    reply = client.get("/metrics")
+    reply = client.get("/metrics", headers=HOME)
     assert reply.headers["content-type"].startswith("text/plain")
     assert "kitepilot_realised_rupees 123.45" in reply.text
     assert 'kitepilot_trading_state{state="active"} 1.0' in reply.text
@@ -149,7 +151,7 @@ def test_a_signed_postback_is_kept_as_it_came_once(client: TestClient, log: Even
     assert [(r.status_code, r.json()["status"]) for r in replies] == [(200, "taken"), (200, "repeated")]
     (event,) = kept(log)
     assert (event.order_id, event.status, event.body.encode(), event.event_at) == ("7", "COMPLETE", body, AT)
-    assert client.get("/status").json()["postbacks"] == {"taken": 1, "repeated": 1}
+    assert client.get("/status", headers=HOME).json()["postbacks"] == {"taken": 1, "repeated": 1}
 
 
 @pytest.mark.parametrize(
@@ -206,12 +208,12 @@ def test_the_account_beside_our_orders_is_shown(client: TestClient, log: EventLo
     log.append("session", [e.encode(each) for each in (order, alarm, result)])
     log.append("decisions", [e.encode(account(0, 5))])
     deadline = time.monotonic() + 5
-    while not (shown := client.get("/status").json())["reconciliation"]:
+    while not (shown := client.get("/status", headers=HOME).json())["reconciliation"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert shown["foreign_orders"][0]["order_id"] == "hand" and shown["alarms"][0]["subject"] == "hand"
     assert shown["reconciliation"]["differences"][0]["rule"] == "position_differs"
-    text = client.get("/metrics").text
+    text = client.get("/metrics", headers=HOME).text
     assert 'kitepilot_reconciliations_total{verdict="halt"} 1.0' in text
     assert "kitepilot_foreign_orders_live 1.0" in text
 

@@ -18,10 +18,10 @@ from litestar import Litestar
 from litestar.exceptions import WebSocketDisconnect
 from litestar.routes import HTTPRoute, WebSocketRoute
 from litestar.testing import TestClient
-from served import TEST_HOST, TOKEN
+from served import METRICS_TOKEN, TEST_HOST, TOKEN
 
 from api.identity.flow import Flow, Rate
-from api.identity.guards import operates, owns, reads
+from api.identity.guards import operates, owns, reads, scrapes
 from api.identity.headers import MAX_BODY_BYTES
 from api.identity.patience import Patience
 from api.identity.principal import OPERATE, OWN, READ, RIGHTS, Role
@@ -34,12 +34,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reference/attacks.md"
 #: Routes that ask nobody who he is. One more of them is a decision, so it is written here.
 OPEN = {
-    *("/health", "/status", "/metrics"),
+    "/health",
     *("/broker/postbacks", "/control/{name}"),  # signed with the API secret; by the home's token
     "/api/v1/session",  # to sign in
     *("/sign-in", "/assets/{digest:str}/{name:path}"),
 }
-RIGHT_OF = {reads: READ, operates: OPERATE, owns: OWN}
+RIGHT_OF = {reads: READ, scrapes: READ, operates: OPERATE, owns: OWN}
 SECOND = 1_000_000_000
 
 
@@ -86,6 +86,27 @@ def test_no_role_gets_a_route_it_has_not(app: Litestar, client: Any, signed_in: 
         assert reply.status_code in ({401, 303} if role == "stranger" else {403}), (method, path, reply.text)
         tried += 1
     assert tried > (0 if role in ("operator", "service") else 5)
+
+
+def test_what_collects_metrics_sees_them_and_nothing_else(app: Litestar, client: Any) -> None:
+    headers = {"authorization": f"Bearer {METRICS_TOKEN}"}
+    assert client.get("/metrics", headers=headers).text.startswith("# HELP")
+    for path, method, handler in handlers(app):
+        if (
+            handler.opt.get("open")
+            or path == "/metrics"
+            or method == "WEBSOCKET"
+            or path.startswith("/schema")
+        ):
+            continue
+        reply = client.request(method, re.sub(r"{[^}]*}", "x", path), headers=headers, follow_redirects=False)
+        assert reply.status_code == 403, (method, path, reply.text)
+
+
+def test_only_whether_it_works_is_told_to_a_stranger_on_this_machine(client: Any) -> None:
+    assert client.get("/health").status_code == 200
+    for path in ("/status", "/metrics"):
+        assert client.get(path).status_code == 401, path
 
 
 def test_nothing_is_framed_and_nothing_inline_runs(client: TestClient[Litestar]) -> None:

@@ -1,5 +1,6 @@
 """Every route asks who it is, and gives nobody what his role has not."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -7,8 +8,10 @@ from litestar import Litestar, get, post, websocket
 from litestar.connection import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
+from served import TOKEN
 
 from api.identity.guards import fresh, operates, owns, reads
+from api.identity.home_proof import GOOD_S, SECOND, proof
 
 SignedIn = Callable[..., TestClient[Litestar]]
 
@@ -66,6 +69,22 @@ def test_the_homes_token_sees_and_stops_and_makes_nothing_larger(signed_in: Sign
     service = signed_in("service")
     assert [service.get("/see").status_code, service.post("/stop").status_code] == [200, 201]
     assert service.post("/go").status_code == 403
+
+
+def test_a_proof_of_the_homes_token_sees_for_half_a_minute_and_stops_nothing(
+    client: TestClient[Litestar],
+) -> None:
+    now = time.time_ns()
+
+    def asks(method: str, path: str, token: str = TOKEN, at: int = now) -> int:
+        headers = {"authorization": f"Bearer {proof(token, at)}"}
+        return client.request(method, path, headers=headers).status_code
+
+    assert [asks("GET", path) for path in ("/see", "/status", "/metrics")] == [200, 200, 200]
+    assert [asks("POST", "/stop"), asks("POST", "/control/halt")] == [403, 401]
+    for at in (now - 2 * GOOD_S * SECOND, now + 2 * GOOD_S * SECOND):
+        assert asks("GET", "/status", at=at) == 401, "over, or of a clock that is not this machine's"
+    assert asks("GET", "/status", token="another") == 401
 
 
 def test_a_stranger_gets_nothing_and_a_route_without_a_guard_is_no_hole(

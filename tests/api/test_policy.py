@@ -21,7 +21,7 @@ from infra.audit.acts import acts_log
 from kitepilot.audit.acts import decode_act
 from kitepilot.run import Run
 
-#: A line is: method, path, and what it asks for. `local` is for this machine's programs; `signed` and `token`
+#: A line is: method, path, and what it asks for. `signed` and `token`
 #: ask for a checksum and for the home's token, in the handler; `person` is not for programs.
 POLICY = """
 GET / read
@@ -99,7 +99,7 @@ GET /chart read
 POST /control/{name} token
 GET /day read
 GET /health open
-GET /metrics local
+GET /metrics read
 GET /readiness read
 GET /research read
 GET /risk read
@@ -116,14 +116,14 @@ GET /schema/swagger known
 GET /schema/{path} known
 GET /settings read
 GET /sign-in open
-GET /status local
+GET /status read
 GET /strategies read
 """
 ASKED = {
     (method, path): frozenset(asks.split("+"))
     for method, path, asks in (line.split() for line in POLICY.split("\n") if line)
 }
-OPEN = {"open", "local", "signed", "token"}
+OPEN = {"open", "signed", "token"}
 FOREIGN = ("another origin", "another site, says the browser")
 UNPROVEN = ("no csrf token", "another's csrf token")
 REFUSALS = {"sign_in_required", "not_permitted", "step_up_required", "csrf"}

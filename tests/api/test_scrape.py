@@ -10,6 +10,7 @@ from litestar import Litestar
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from served import METRICS_TOKEN
 
 from api.scrape import KEPT_S, Scrape
 from infra.read_positions import Positions
@@ -17,6 +18,7 @@ from kitepilot.ports import EventLog
 from kitepilot.run import Run
 
 WITHIN_S = 120.0
+COLLECTS = {"authorization": f"Bearer {METRICS_TOKEN}"}
 AT_ONCE = 60  # more than there are threads for handlers
 
 
@@ -62,7 +64,7 @@ async def test_a_postback_is_answered_while_scrapes_are_being_made(
     app.state.scrape = Scrape(registry)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(AT_ONCE)]
+        scrapes = [asyncio.create_task(client.get("/metrics", headers=COLLECTS)) for _ in range(AT_ONCE)]
         await asyncio.to_thread(slow.entered.wait, WITHIN_S)
         async with asyncio.timeout(WITHIN_S / 2):
             reply = await client.post("/broker/postbacks", content=b"{}")
@@ -97,7 +99,7 @@ async def test_each_reader_lags_by_what_was_appended_since_its_last_commit(
     log.append("intents", [b"x"])
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        lines = (await client.get("/metrics")).text.splitlines()
+        lines = (await client.get("/metrics", headers=COLLECTS)).text.splitlines()
     assert 'kitepilot_lag_records{consumer="market",topic="ticks"} 3.0' in lines
     assert 'kitepilot_consumer_position{consumer="market",topic="ticks"} 5.0' in lines
     assert 'kitepilot_lag_records{consumer="decisions",topic="session"} 0.0' in lines

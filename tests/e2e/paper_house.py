@@ -105,6 +105,12 @@ class House:
         self.config_path = self.home / "kitepilot.yaml"
         self.config_path.write_text(configuration.dump(self.config))
 
+    def status(self) -> dict[str, Any]:
+        """What the API says of the account. Raises httpx.HTTPError: it does not answer."""
+        headers = {"authorization": f"Bearer {(self.home / 'api.token').read_text()}"}
+        url = f"http://127.0.0.1:{self.config.api.port}/status"
+        return dict(httpx.get(url, headers=headers, timeout=30, trust_env=False).raise_for_status().json())
+
     def words(self, *more: str) -> list[str]:
         return [sys.executable, "-m", "kitepilot", *more]
 

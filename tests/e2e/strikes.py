@@ -119,12 +119,9 @@ def _all_run(supervisor: Supervisor, new: dict[str, int]) -> bool:
 
 
 def _answers(house: House) -> bool:
-    urls = (
-        f"http://127.0.0.1:{house.config.api.port}/status",
-        f"{house.config.storage.clickhouse_url}/ping",
-    )
+    ping = f"{house.config.storage.clickhouse_url}/ping"
     try:
-        return all(httpx.get(url, timeout=5, trust_env=False).status_code == 200 for url in urls)
+        return bool(house.status()) and httpx.get(ping, timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 

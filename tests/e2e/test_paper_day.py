@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from otlp_collector import Collector
 from paper_house import HOUR_NS, OPEN_NS, Day, House, flaws, market_bytes
@@ -146,12 +145,9 @@ def test_ctrl_c_with_a_position_open_flattens_proves_and_stops(
     build_house: Callable[..., House], tmp_path: Path
 ) -> None:
     house = build_house(tmp_path / "home", instruments=8)
-    api = f"http://127.0.0.1:{house.ports[-1]}/status"
     with house.paper() as paper:
         paper.await_time(OPEN_NS + HOUR_NS // 4)
-        paper.await_true(
-            "a position", lambda: httpx.get(api, trust_env=False).json()["open_positions"] > 0, 240
-        )
+        paper.await_true("a position", lambda: house.status()["open_positions"] > 0, 240)
         paper.interrupt()
         day = paper.wait()
     assert day.code == 130, day.err[-2000:]

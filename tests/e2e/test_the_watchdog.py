@@ -6,9 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from paper_house import HOUR_NS, OPEN_NS, House, PaperDay, flaws
 
@@ -36,11 +34,6 @@ def freeze_with_a_position(paper: PaperDay) -> int:
     return gateway
 
 
-def status(house: House) -> dict[str, Any]:
-    reply = httpx.get(f"http://127.0.0.1:{house.ports[-1]}/status", timeout=10, trust_env=False)
-    return dict(reply.json())
-
-
 def kinds(folder: Path) -> set[str]:
     return {line.kind for line in journal.read(folder / journal.FILE)}
 
@@ -60,7 +53,7 @@ def test_a_frozen_gateway_and_dead_decisions_leave_a_flat_account_and_equal_book
         assert held == [], "the broker shows a position after the watchdog saw none"
         os.kill(gateway, signal.SIGCONT)
         paper.set_speed("max")
-        paper.await_true("adopted by the decisions", lambda: status(house)["open_positions"] == 0, 240)
+        paper.await_true("adopted by the decisions", lambda: house.status()["open_positions"] == 0, 240)
         paper.interrupt()
         day = paper.wait()
     assert day.code == 130, day.err[-3000:]
