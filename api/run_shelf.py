@@ -41,7 +41,8 @@ class RunShelf:
         if self.index is not None:
             start = max(start, self.index.begin_offset(topic))
             if since_ns:
-                start = max(start, self.index.offset_at(topic, since_ns - BACK_NS) - back)
+                lead_ns = 0 if back else BACK_NS
+                start = max(start, self.index.offset_at(topic, since_ns - lead_ns) - back)
         if start >= end:
             return
         reader = self.log.reader({(topic, 0): start})

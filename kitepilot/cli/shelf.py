@@ -41,7 +41,7 @@ class Shelf:
         return self.known.run_id
 
     def records(self, topic: str, since_ns: int = 0, back: int = 0) -> Iterator[LogRecord]:
-        """Records appended from about `since_ns` (machine clock) on, `back` more before them.
+        """Records appended from about `since_ns` (machine clock) on; with `back`, so many before it.
 
         The log finds the instant by its index; the archive is read from the run's start.
         """
@@ -52,7 +52,8 @@ class Shelf:
         if isinstance(log, SeekableLog):
             start = max(start, log.begin_offset(topic))
             if since_ns:
-                start = max(start, log.offset_at(topic, since_ns - BACK_NS) - back)
+                lead_ns = 0 if back else BACK_NS
+                start = max(start, log.offset_at(topic, since_ns - lead_ns) - back)
         return stretch(self.log, topic, start, self.ends[topic])
 
 

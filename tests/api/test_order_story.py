@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from test_day_book import fill, intent, signal, started, update, verdict
 
 from api.resources.order_cancel import refusal
+from api.run_shelf import RunShelf
 from kitepilot import events as e
+from kitepilot.audit.story import LAST_TICKS, _ticks_before
+from kitepilot.market.ticks import RECORD_DTYPE
 from kitepilot.ports import EventLog
 
 
@@ -63,3 +68,26 @@ def test_every_order_in_every_state_has_its_reason(purpose: e.Purpose, status: e
     assert ("has ended" in said) == status.terminal
     if not status.terminal:
         assert ("no exit is taken back" in said) == (purpose is not e.Purpose.ENTRY)
+
+
+def test_the_ticks_before_a_decision_are_found_by_the_logs_index_as_by_reading_all_of_it(
+    log: EventLog,
+) -> None:
+    """Instruments of which one is heard in every tenth message, one in every two hundredth."""
+    draw, received = np.random.default_rng(7), []
+    first = log.end_offset("ticks")
+    for number in range(900):
+        message = np.zeros(3, dtype=RECORD_DTYPE)
+        message["received_at"] = time.time_ns()
+        message["packet"]["token"] = draw.choice([256, 300, 812], 3, p=[0.96, 0.035, 0.005])
+        message["packet"]["volume"] = number
+        log.append("ticks", [message.tobytes()])
+        received.append(int(message["received_at"][0]))
+    by_index = RunShelf("r", "", log, {"ticks": first}, {"ticks": log.end_offset("ticks")}, "", log)
+    from_start = replace(by_index, index=None)
+    for at in (received[0], *draw.choice(received, 12).tolist(), received[-1] + 10**9):
+        for token in (256, 300, 812):
+            found = _ticks_before(token, at, by_index)
+            assert found == _ticks_before(token, at, from_start)
+            assert all(each.received_at <= at for each in found)
+    assert len(_ticks_before(256, received[-1], by_index)) == LAST_TICKS
