@@ -1,6 +1,7 @@
-"""Which run was opened with which configuration, by whom, and what had changed since the one before.
+"""Which run was opened with which configuration, what was taken while it was up, by whom.
 
-Each run's whole configuration is in the audit. They are compared by the keys of today: one that an older
+Each run's whole configuration is in the audit, and each that was asked for since; one whose word never came
+on the log was never in force and is left out. They are compared by the keys of today: one that an older
 version did not have counts as its default there, one that is no more is not told. A configuration that no run
 of the book of record ever had is left out.
 """
@@ -19,7 +20,7 @@ from api import cursors
 from api.record import Record
 from api.times import Instant, instant
 from kitepilot import configured_from
-from kitepilot.audit.acts import CONFIGURED
+from kitepilot.audit.acts import CONFIGURED, RELOAD_ASKED
 from kitepilot.config import Config, without_passwords
 
 LIST = "config_history"
@@ -28,8 +29,12 @@ DIGITS = 12  # of the SHA-256 of a strategy's text
 _CONFIGURED: LiteralString = """
     WITH known AS MATERIALIZED (
         SELECT seq FROM audit
-        WHERE subject <> '' AND subject IN (SELECT config_hash FROM runs) AND kind = %(kind)s)
-    SELECT seq, run_id, subject, event_at, body FROM audit
+        WHERE subject <> '' AND subject IN (SELECT config_hash FROM runs)
+        AND CASE WHEN kind = %(asked)s THEN EXISTS (
+            SELECT FROM audit AS word WHERE word.subject <> '' AND word.kind = 'commanded'
+            AND word.subject = audit.body::jsonb #>> '{facts,command_id}')
+        ELSE kind = %(opened)s END)
+    SELECT seq, run_id, kind, subject, event_at, body FROM audit
     WHERE seq IN (SELECT seq FROM known WHERE %(before)s::bigint IS NULL OR seq < %(before)s
                   ORDER BY seq DESC LIMIT %(limit)s)
     ORDER BY seq DESC"""
@@ -45,9 +50,13 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """`changes` since the run before; the first run's are those from the defaults."""
+    """`changes` since the line before it; the first run's are those from the defaults.
+
+    `how`: opened (with the run) | reloaded (while it was up, beside the configuration that its orders name).
+    """
 
     run_id: str
+    how: str
     config_hash: str
     made: Instant
     by: str
@@ -57,7 +66,9 @@ class Configured(msgspec.Struct, frozen=True):
 async def history(record: Record, limit: int, cursor: str | None) -> tuple[list[Configured], str | None]:
     """Newest first, and where the list goes on. Raises `Problem`: bad_cursor, record_unreachable."""
     before = cursors.before(LIST, cursor)
-    rows = await record.rows(_CONFIGURED, {"kind": CONFIGURED, "before": before, "limit": limit + 1})
+    rows = await record.rows(
+        _CONFIGURED, {"opened": CONFIGURED, "asked": RELOAD_ASKED, "before": before, "limit": limit + 1}
+    )
     told = [_told(row, older) for row, older in pairwise([*rows, None]) if row is not None]
     following = cursors.sealed(LIST, rows[limit - 1]["seq"]) if len(rows) > limit else None
     return told[:limit], following
@@ -77,7 +88,10 @@ def _told(row: dict[str, Any], older: dict[str, Any] | None) -> Configured:
     said = json.loads(row["body"])
     before = _config(json.loads(older["body"])) if older else {}
     found = changes(before, _config(said))
-    return Configured(row["run_id"], row["subject"], instant(row["event_at"]), said["by"], found)
+    reloaded = row["kind"] == RELOAD_ASKED
+    digest = said["facts"]["in_force"] if reloaded else row["subject"]
+    how = "reloaded" if reloaded else "opened"
+    return Configured(row["run_id"], how, digest, instant(row["event_at"]), said["by"], found)
 
 
 def _config(said: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from api.voice import OutcomeUnknownError, Voice
 from infra.fence import Fence, Wish, ask
 from kitepilot.events import Commanded, ProfileActivated, RiskProfile
 from kitepilot.ports import EventLog, LogError
+from kitepilot.reloading import COMMAND
 from kitepilot.run import Run
 
 TOKEN_FILE = "api.token"  # noqa: S105 the name of the file
@@ -105,6 +106,11 @@ class ControlDesk:
     def activate(self, profile: RiskProfile, command_id: str, by: str, reason: str) -> None:
         """Say that a version of the risk profile is in force. Raises as `Voice.say`."""
         said = partial(ProfileActivated, command_id=command_id, profile=profile, by=by, reason=reason)
+        self._voice.say(lambda source, seq, at: said(source=source, seq=seq, event_at=at))
+
+    def reconfigure(self, command_id: str, digest: str, by: str) -> None:
+        """Say that a configuration that was kept is in force. Raises as `Voice.say`."""
+        said = partial(Commanded, command_id=command_id, command=COMMAND, argument=digest, by=by)
         self._voice.say(lambda source, seq, at: said(source=source, seq=seq, event_at=at))
 
     def obey(

@@ -8,7 +8,8 @@ the registry) is told here too, by whoever did it; it waits for the decisions' w
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from api.live.board import Board
@@ -46,11 +47,23 @@ class Effects:
         self._known: OrderedDict[str, Effect] = OrderedDict()
         self._waiting: list[Effect] = []
         self._not_flat: list[Effect] = []
+        self._answers: deque[tuple[int, int]] = deque(maxlen=KEPT)  # number and time of lines read
         self._elsewhere: OrderedDict[str, Effect] = OrderedDict()
         self._turn = threading.Lock()  # of what is done elsewhere: by any thread
+        #: command -> which processes have not taken it yet, where others than the decisions must
+        self.waits: dict[str, Callable[[Effect], str]] = {}
 
     def get(self, command_id: str) -> Effect | None:
         return self._known.get(command_id) or self._elsewhere.get(command_id)
+
+    def state(self, effect: Effect) -> str:
+        """said (in the log) | decided (done) | refused (the decisions say why)."""
+        if not effect.decided_at:
+            return "said"
+        if effect.refused:
+            return "refused"
+        waits = self.waits.get(effect.command)
+        return "said" if waits is not None and waits(effect) else "decided"
 
     def newest(self, limit: int) -> list[Effect]:
         with self._turn:
@@ -89,17 +102,30 @@ class Effects:
         effect.answered_by = changes[-1].seq if changes else -1
         self._known[command_id] = effect
         if changes:
-            self._waiting = [*self._waiting, effect][-KEPT:]
+            self._await(effect)
         if len(self._known) > KEPT:
             self._known.popitem(last=False)
 
+    def _await(self, effect: Effect) -> None:
+        """The line that answers may have been read already: nothing orders one topic by another."""
+        read = next((at for seq, at in self._answers if seq >= effect.answered_by), 0)
+        if read:
+            self._decided(effect, read)
+        else:
+            self._waiting = [*self._waiting, effect][-KEPT:]
+
     def _answer(self, event: e.StateChanged) -> None:
         self._end_wait(event)
+        at = event.event_at or event.emitted_at
+        self._answers.append((event.seq, at))
         for effect in [each for each in self._waiting if event.seq >= each.answered_by]:
-            effect.decided_at = event.event_at or event.emitted_at
             self._waiting.remove(effect)
-            if not effect.refused:
-                self._not_flat = [*self._not_flat, effect][-KEPT:]
+            self._decided(effect, at)
+
+    def _decided(self, effect: Effect, at: int) -> None:
+        effect.decided_at = at
+        if not effect.refused:
+            self._not_flat = [*self._not_flat, effect][-KEPT:]
 
     def _end_wait(self, event: e.StateChanged) -> None:
         with self._turn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from api.problems import Flaw, Problem
 from infra.postgres import model_moves, model_registry
 from infra.postgres.binaries import PostgresError
 from infra.postgres.embedded import database_url
+from kitepilot.config import FlagsSection
 from kitepilot.market.ticks import model_record
 from kitepilot.models import gates
 from kitepilot.models.gates import Verdict
@@ -44,6 +45,7 @@ class Mover:
     run: Run
     log: EventLog
     effects: Effects
+    flags: Callable[[], FlagsSection]  # in force now
 
     def promote(self, model_id: str, to: Stage, reason: str, by: str, command_id: str) -> Accepted:
         """Through the gates before `to`.
@@ -90,7 +92,7 @@ class Mover:
         return there, gates.judge(seen, self.run.config.models.gates, there)
 
     def _require_flag(self) -> None:
-        if not self.run.config.flags.models_by_api:
+        if not self.flags().models_by_api:
             raise Problem(
                 "conflict", "flags.models_by_api is off in this run: `kitepilot models` at the machine."
             )

@@ -19,6 +19,7 @@ from api.model_changes import Mover
 from api.postbacks import PostbackDesk
 from api.readiness import Readiness
 from api.record import Record
+from api.reloading import Reloading
 from api.research_desk import ResearchDesk
 from api.timeline import Timeline
 from api.view import View
@@ -47,6 +48,7 @@ class Services:
     models: Mover
     readiness: Readiness
     research: ResearchDesk
+    reloading: Reloading
 
     @property
     def gate(self) -> Gate:
@@ -78,8 +80,9 @@ def made(
     effects = Effects(hub.board)
     measures = Measures()
     timeline = Timeline()
-    view.listeners += [hub, day, effects, measures, timeline]
     control = ControlDesk(run, log, token)
+    reloading = Reloading(run, log, control, effects)
+    view.listeners += [hub, day, reloading, effects, measures, timeline]
     return Services(
         run=run,
         log=log,
@@ -95,9 +98,10 @@ def made(
         analysis=Analysis(run),
         measures=measures,
         timeline=timeline,
-        models=Mover(run, log, effects),
+        models=Mover(run, log, effects, lambda: reloading.flags),
         readiness=Readiness(run, effects),
         research=ResearchDesk(run),
+        reloading=reloading,
     )
 
 

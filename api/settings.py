@@ -1,27 +1,18 @@
-"""The configuration in force, key by key, and what became of its file since the run was opened.
-
-A run keeps its configuration: every order names it by its hash, and a replay reads it from the run's folder.
-So nothing in the file is taken while the run is up; which keys differ is told, and what each is changed by.
-"""
+"""The configuration in force, key by key: values, units, where each came from, how it may change."""
 
 from __future__ import annotations
 
 import json
-import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from api.commands import Accepted
-from api.effects import Effect, Effects
-from api.problems import Flaw, Problem
+from api.problems import Problem
 from kitepilot import config as configuration
 from kitepilot import configured_from
 from kitepilot.config import Config, ConfigError, without_passwords
 from kitepilot.run import Run
 
-RELOAD = "config_reload"
 UNITS = {
     "_rupees": "rupees", "_bps": "bps", "_ms": "ms", "_s": "s", "_min": "min", "_gib": "GiB",
     "_share": "share", "_per_s": "a second", "_per_second": "a second", "_per_minute": "a minute",
@@ -30,6 +21,8 @@ UNITS = {
 }  # fmt: skip
 #: The first beginning that fits counts: how a value comes into force.
 REMEDIES = {
+    "alerts.": "POST /api/v1/config/reload takes it while the run is up",
+    "flags.": "POST /api/v1/config/reload takes it while the run is up",
     "risk.": "limits of a run that is up change by POST /api/v1/risk/profile; the file says the next run's",
     "strategies.": "POST /api/v1/strategies/{name}/enable and disable switch those of this run, "
     "`kitepilot strategies reload` takes an own one's text; the file says the next run's",
@@ -39,7 +32,8 @@ REMEDIES = {
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One key. `source`: default | file | command (the command line, or found out when the run opened).
+    """One key. `source`: default | file | command (the command line, or found out when the run opened) |
+    reloaded (read again since).
 
     Passwords in addresses are `***`; of strategies' texts only the names are told.
     """
@@ -59,18 +53,20 @@ class Section(msgspec.Struct, frozen=True):
     settings: list[Setting]
 
 
-def sections(run: Run) -> list[Section]:
+def sections(run: Run, in_force: Config) -> list[Section]:
     """In the order of the configuration. Raises `Problem`: unavailable, its note of the file is damaged."""
     try:
         said = configured_from.read(run.folder)
         file = configured_from.keys(configuration.build(said.config)) if said else {}
     except ConfigError as err:
         raise Problem("unavailable", str(err)) from err
-    values, defaults = configured_from.keys(run.config), configured_from.keys(Config())
+    values, defaults = configured_from.keys(in_force), configured_from.keys(Config())
+    opened = configured_from.keys(run.config)
     found: dict[str, list[Setting]] = {}
     for key, value in values.items():
         source = "default" if value == defaults[key] else "file" if file.get(key) == value else "command"
-        setting = Setting(key, _masked(key, value), _masked(key, defaults[key]), unit(key), source)
+        source = "reloaded" if value != opened[key] else source
+        setting = Setting(key, masked(key, value), masked(key, defaults[key]), unit(key), source)
         found.setdefault(key.partition(".")[0] if "." in key else "", []).append(setting)
     return [Section(name, _means(run.config, name), settings) for name, settings in found.items()]
 
@@ -85,39 +81,13 @@ def unit(key: str) -> str:
     return UNITS[max(fitting, key=len)] if fitting else ""
 
 
-def reload(run: Run, effects: Effects, by: str, command_id: str) -> Accepted:
-    """Read the run's file again. What differs is refused, key by key; where nothing does, that is the effect.
-
-    Raises:
-        Problem: conflict, with the keys and their remedies; refused: the file is no configuration.
-    """
-    try:
-        said = configured_from.read(run.folder)
-        if said is None:
-            raise Problem("conflict", "This run was opened without a configuration file.")
-        now = configuration.load(Path(said.path))
-        keys = configured_from.changed(configuration.build(said.config), now)
-    except ConfigError as err:
-        raise Problem("refused", without_passwords(str(err))) from err
-    if keys:
-        raise Problem(
-            "conflict",
-            f"{said.path} says otherwise than when this run was opened, which keeps its configuration "
-            f"{run.config_hash}: nothing was taken.",
-            errors=[Flaw(key, remedy(key)) for key in keys],
-        )
-    at = time.time_ns()
-    words = [f"{said.path} says what it said: configuration {run.config_hash} stays in force"]
-    effects.done_elsewhere(Effect(command_id, RELOAD, "", by, at, words, decided_at=at))
-    return Accepted(command_id, "here")
-
-
 def remedy(key: str) -> str:
     """How a value of this key comes into force."""
     return next(said for beginning, said in REMEDIES.items() if key.startswith(beginning))
 
 
-def _masked(key: str, value: Any) -> Any:
+def masked(key: str, value: Any) -> Any:
+    """For people: without passwords, and of strategies' texts the names."""
     if key == "strategies.sources":
         return sorted(value)
     return json.loads(without_passwords(json.dumps(value)))

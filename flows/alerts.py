@@ -19,9 +19,9 @@ from types import FrameType
 import msgspec
 
 from flows.traces import Tracing
+from infra import reloads
 from infra.alerts import state_file
-from infra.alerts.couriers import Courier
-from infra.alerts.heartbeat import Heartbeat
+from infra.alerts.callers import Callers
 from infra.alerts.room import Room
 from infra.alerts.state_file import State
 from infra.eventlog import open_log
@@ -30,9 +30,11 @@ from infra.read_positions import Positions
 from infra.run_processes import of_run
 from infra.watchdog_words import last_alarm
 from kitepilot import events as e
+from kitepilot import reloading
 from kitepilot.alerts import desk
 from kitepilot.alerts.machine import Look, looked
 from kitepilot.alerts.notices import Notice, notices
+from kitepilot.config import Config, ConfigError
 from kitepilot.ports import EventLog, LogError, LogReader, LogRecord
 from kitepilot.run import Run
 from kitepilot.topics import DECISIONS, INTENTS, SESSION
@@ -60,6 +62,7 @@ class Follower:
         self._positions = Positions(run, NAME)
         self._look_at = 0.0
         self._retry_at = 0.0
+        self.config = in_force(run, room.state.configured) or run.config
         self.turned_at = time.monotonic()
 
     def close(self) -> None:
@@ -122,7 +125,14 @@ class Follower:
         changed = self._notice(notices(state.heard, event, record.appended_at))
         if isinstance(event, e.Commanded) and event.command == ACKNOWLEDGE:
             changed |= desk.acknowledge(state.desk, event.argument, event.by, record.appended_at)
+        if isinstance(event, e.Commanded) and event.command == reloading.COMMAND:
+            self._reconfigure(event.command_id)
         return changed
+
+    def _reconfigure(self, command_id: str) -> None:
+        """What was in force stays where the new one cannot be read: somebody must still be told."""
+        if (config := in_force(self._run, command_id)) is not None:
+            self._room.state.configured, self.config = command_id, config
 
     def _notice(self, found: Iterable[Notice]) -> bool:
         listed = list(found)
@@ -138,7 +148,16 @@ class Follower:
 
     @property
     def _dead_man_s(self) -> float:
-        return self._run.config.alerts.dead_man_s
+        return self.config.alerts.dead_man_s
+
+
+def in_force(run: Run, command_id: str) -> Config | None:
+    """The configuration since that command; None, and said so, where it cannot be had."""
+    try:
+        return reloads.in_force(run, command_id)
+    except ConfigError as err:
+        sys.stderr.write(f"{NAME}: the configuration read again is not taken: {err}\n")
+        return None
 
 
 def look(run: Run, trouble: str) -> Look:
@@ -180,48 +199,26 @@ def serve(run: Run, stopping: threading.Event, opener: OpenLog = open_log) -> No
     """The process's whole life."""
     room = Room(run.folder, begin(run), run.config.alerts.policy())
     follower = Follower(run, room, opener)
-    carried: list[Courier | Heartbeat | Tracing] = [
-        *_couriers(run, room),
-        *_heartbeat(run, follower),
-        *_tracing(run),
-    ]
-    for each in carried:
-        each.start()
+    callers = Callers(room, run.run_id, lambda: follower.turned_at)
+    callers.follow(follower.config.alerts)
+    tracing = (
+        Tracing(run) if run.config.telemetry.traces_url else None
+    )  # reads the same log, trades as little
+    if tracing is not None:
+        tracing.start()
     run.mark_ready(NAME)
     try:
         while not stopping.is_set():
-            if follower.step():
+            drained = follower.step()
+            callers.follow(follower.config.alerts)
+            if drained:
                 stopping.wait(POLL_S)
             if room.trouble:
                 sys.stderr.write(f"{NAME}: what was told cannot be kept: {room.trouble}\n")
                 room.trouble = ""
     finally:
         follower.step()
-        for each in carried:
-            each.stop()
+        callers.stop()
+        if tracing is not None:
+            tracing.stop()
         follower.close()
-
-
-def _couriers(run: Run, room: Room) -> list[Courier]:
-    """None of them loads the library of targets unless there is one."""
-    if not run.config.alerts.targets:
-        return []
-    from infra.alerts.targets import deliver
-
-    places = {each.name: each.url_at for each in run.config.alerts.targets}
-    return [
-        Courier(room, target, partial(deliver, places[target.name], run_id=run.run_id))
-        for target in room.policy.targets
-    ]
-
-
-def _heartbeat(run: Run, follower: Follower) -> list[Heartbeat]:
-    wanted = run.config.alerts
-    if not wanted.heartbeat_at:
-        return []
-    return [Heartbeat(wanted.heartbeat_at, wanted.heartbeat_s, lambda: follower.turned_at)]
-
-
-def _tracing(run: Run) -> list[Tracing]:
-    """Beside the alerts, since both read the log while it grows and neither trades."""
-    return [Tracing(run)] if run.config.telemetry.traces_url else []

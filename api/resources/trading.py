@@ -60,7 +60,7 @@ class Flatten(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CommandRow(msgspec.Struct, frozen=True):
     """One command and its effect.
 
-    `state`: said (in the log) | decided (the decisions have done it) | refused (they say why). `flat` is when
+    `state`: said (in the log) | decided (who must do it have) | refused (they say why). `flat` is when
     the account was first seen without positions and working orders after that.
     """
 
@@ -229,7 +229,7 @@ async def disable(
 async def commands(
     services: NamedDependency[Services], limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100
 ) -> CommandList:
-    return CommandList([_row(each) for each in services.effects.newest(limit)])
+    return CommandList([_row(services, each) for each in services.effects.newest(limit)])
 
 
 @read(
@@ -245,17 +245,16 @@ async def command(services: NamedDependency[Services], command_id: FromPath[str]
     effect = services.effects.get(command_id)
     if effect is None:
         raise Problem("not_found", "No such command in this run's log, or not yet.")
-    return _row(effect)
+    return _row(services, effect)
 
 
-def _row(effect: Effect) -> CommandRow:
-    state = "decided" if effect.decided_at else "said"
+def _row(services: Services, effect: Effect) -> CommandRow:
     return CommandRow(
         command_id=effect.command_id,
         command=effect.command,
         argument=effect.argument,
         by=effect.by,
-        state="refused" if effect.refused and effect.decided_at else state,
+        state=services.effects.state(effect),
         words=list(effect.words),
         said=instant(effect.said_at),
         decided=instant(effect.decided_at),
@@ -264,7 +263,7 @@ def _row(effect: Effect) -> CommandRow:
 
 
 def _require_flag(services: Services) -> None:
-    if not services.run.config.flags.resume_by_api:
+    if not services.reloading.flags.resume_by_api:
         raise Problem(
             "conflict", "flags.resume_by_api is off in this run: `kitepilot resume` at the machine."
         )

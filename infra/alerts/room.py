@@ -14,7 +14,7 @@ from kitepilot.alerts.desk import Message, Policy, Target
 
 
 class Room:
-    """Any thread may call. `policy` is the configuration's; the state is the file's."""
+    """Any thread may call. `policy` is the configuration's in force; the state is the file's."""
 
     def __init__(self, folder: Path, state: State, policy: Policy) -> None:
         self.state = state
@@ -32,6 +32,12 @@ class Room:
             if work():
                 self._save()
                 self._turn.notify_all()
+
+    def follow(self, policy: Policy) -> None:
+        """Tell by other terms from now on."""
+        with self._turn:
+            self.policy = policy
+            self._turn.notify_all()
 
     def next_for(self, target: Target, at: int) -> Message | None:
         """What is due to `target` at machine time `at`."""

@@ -19,7 +19,10 @@ FILE = "alerts.json"
 
 
 class State(msgspec.Struct):
-    """`offsets`: next record by topic; `last`: newest number by "topic source"; `saved_at`: machine ns."""
+    """`offsets`: next record by topic; `last`: newest number by "topic source"; `saved_at`: machine ns.
+
+    `configured`: the command whose configuration is in force; "": the run's own.
+    """
 
     offsets: dict[str, int]
     last: dict[str, int] = msgspec.field(default_factory=dict)
@@ -27,6 +30,7 @@ class State(msgspec.Struct):
     heard: Heard = msgspec.field(default_factory=Heard)
     seen: Seen = msgspec.field(default_factory=Seen)
     saved_at: int = 0
+    configured: str = ""
 
 
 def read(folder: Path) -> State | None:

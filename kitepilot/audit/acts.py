@@ -16,6 +16,7 @@ PROFILE_MADE = "profile_made"  # a version of the risk profile, in force or wait
 RUN_ENDED = "run_ended"  # with the day's result
 RUN_STOPPED = "run_stopped"  # taken down without a conclusion
 # People at the API; the subject is an e-mail address, a session's or a token's name.
+RELOAD_ASKED = "reload_asked"  # a configuration, whole: in force by the word on `session` of its command_id
 REQUESTED = "requested"  # anything that is no reading, by whom and how it was answered
 SECRETS_ROTATED = "secrets_rotated"
 SESSION_ENDED = "session_ended"

@@ -72,11 +72,13 @@ class HotReload:
         self._notice = notice
         self._monotonic = monotonic
         self._looked_at = monotonic()
-        sources = run.config.strategies.sources if run.config.flags.strategy_hot_reload else {}
-        self._seen = {name: digest(text) for name, text in sources.items()}
+        self._seen = {name: digest(text) for name, text in run.config.strategies.sources.items()}
 
     def __call__(self, log: EventLog) -> None:
-        """Look once a second; a text that is no strategy is told once and not taken."""
+        """Look once a second; a text that is no strategy is told once and not taken.
+
+        One that is saved while `flags.strategy_hot_reload` is off waits for the next.
+        """
         if self._monotonic() - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = self._monotonic()
@@ -89,10 +91,19 @@ class HotReload:
             if source is None or digest(source) == self._seen[name]:
                 return
             self._seen[name] = digest(source)
+            if not self._hot(log):
+                return
             say(log, texts_of(name, usable(self._run.home, self._run, name)))
             self._notice(f"strategy {name}: the market goes on with the text saved just now")
         except ConfigError as err:
             self._notice(f"strategy {name} is not taken: {err}")
+
+    def _hot(self, log: EventLog) -> bool:
+        """The flag as it is in force now. Raises ConfigError, LogError."""
+        from infra import reloads
+
+        command_id, _ = reloads.last_said(self._run, log)
+        return reloads.in_force(self._run, command_id).flags.strategy_hot_reload
 
 
 def _running(home: Path) -> Run:

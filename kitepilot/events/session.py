@@ -159,6 +159,7 @@ class Commanded(Event, frozen=True, kw_only=True, tag="commanded"):
 
     command: halt | resume | reduce | flatten | strategy_enable | strategy_disable | end_of_day | acknowledge
         | alert_ack (argument: the key of an alert)
+        | config_reload (argument: the hash of the configuration in force from here, beside the run's own)
     """
 
     command_id: str

@@ -106,6 +106,11 @@ def _alert_seen(state: DeskState, command: Commanded) -> list[records.Decided]:
     return [records.note(state, f"alert {command.argument} seen; {_said(command)}")]
 
 
+def _reloaded(state: DeskState, command: Commanded) -> list[records.Decided]:
+    """The owner had the file read again: for the record. What can be taken so decides nothing here."""
+    return [records.note(state, f"configuration {command.argument} beside the run's own; {_said(command)}")]
+
+
 def _no_looser(state: DeskState) -> TradingState:
     """Reducing, unless already halted."""
     return TradingState.HALTED if state.trading is TradingState.HALTED else TradingState.REDUCING
@@ -125,4 +130,5 @@ _ACTIONS: dict[str, Callable[[DeskState, Commanded], list[records.Decided]]] = {
     "strategy_disable": _disable,
     "acknowledge": _acknowledge,
     "alert_ack": _alert_seen,
+    "config_reload": _reloaded,
 }

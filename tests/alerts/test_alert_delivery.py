@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flows import alerts as process
+from infra import reloads
 from infra.alerts import state_file
 from infra.alerts.couriers import Courier
 from infra.alerts.room import Room
@@ -23,7 +24,9 @@ from kitepilot import events as e
 from kitepilot.alerts import desk
 from kitepilot.alerts.notices import Notice
 from kitepilot.config import AlertsSection, AlertTargetSection, ConfigError
+from kitepilot.market.calendar import to_ist
 from kitepilot.ports import EventLog, LogError
+from kitepilot.reloading import COMMAND, Reload
 from kitepilot.run import Run
 from kitepilot.topics import TOPICS
 
@@ -226,6 +229,10 @@ class Serving:
 
 
 def halted(seq: int, previous: e.TradingState, state: e.TradingState) -> bytes:
+    return lowered(seq, previous, state, "alarm" if state is e.TradingState.HALTED else "")
+
+
+def lowered(seq: int, previous: e.TradingState, state: e.TradingState, rule: str) -> bytes:
     said = e.StateChanged(
         source="decisions",
         seq=seq,
@@ -234,7 +241,7 @@ def halted(seq: int, previous: e.TradingState, state: e.TradingState) -> bytes:
         previous=previous,
         state=state,
         reason="why",
-        rule="alarm" if state is e.TradingState.HALTED else "",
+        rule=rule,
     )
     return e.encode(said)
 
@@ -275,6 +282,62 @@ def test_the_word_that_it_was_seen_travels_on_the_log(run: Run, log: EventLog) -
 def _by(run: Run) -> str:
     kept = state_file.read(run.folder)
     return kept.desk.alerts["halted:alarm"].acknowledged_by if kept else ""
+
+
+def reread(run: Run, log: EventLog, seq: int, **alerts: object) -> str:
+    """The owner has the file read again, and the process has taken it: the command's id."""
+    config = configuration.override(run.config, **{f"alerts.{key}": value for key, value in alerts.items()})
+    command_id, tree = f"api-{seq}", json.loads(configuration.canonical(config))
+    reloads.keep(run, command_id, Reload(tree, tree, log.end_offset("session")))
+    said = e.Commanded(
+        source="api",
+        seq=seq,
+        event_at=AT,
+        command_id=command_id,
+        command=COMMAND,
+        argument="hash",
+        by="owner",
+    )
+    log.append("session", [e.encode(said)])
+    until(lambda: bool((kept := state_file.read(run.folder)) and kept.configured == command_id))
+    return command_id
+
+
+def test_a_target_that_moved_hears_at_its_new_address_also_after_a_kill_that_forgets_the_move(
+    run: Run, log: EventLog, receiver: Receiver, url_at: str
+) -> None:
+    away = AlertTargetSection(name="me", url_at="env:ALERTS_TEST_OF_NOBODY")
+    lost = Run(run.run_id, run.folder, configuration.Config(alerts=AlertsSection(targets=[away])))
+    active, stopped = e.TradingState.ACTIVE, e.TradingState.HALTED
+    with Serving(lost):
+        log.append("decisions", [halted(0, active, stopped)])
+        until(lambda: bool((kept := state_file.read(run.folder)) and kept.desk.alerts))
+        before = (run.folder / state_file.FILE).read_bytes()
+        reread(lost, log, 0, targets=[{"name": "me", "url_at": url_at}])
+        until(lambda: keys(receiver.taken) == ["halted:alarm"])
+    (run.folder / state_file.FILE).write_bytes(before)
+    with Serving(lost):
+        until(lambda: keys(receiver.taken) == ["halted:alarm"] * 2)
+        log.append("decisions", [halted(1, stopped, active)])
+        until(lambda: len(receiver.taken) == 3)
+    with Serving(lost):
+        reread(lost, log, 1, targets=[], heartbeat_at="env:ALERTS_TEST_BEAT")
+        until(lambda: receiver.beats > 0)
+    assert [title.split(":")[0].split()[-1] for title in receiver.taken] == ["critical", "critical", "over"]
+
+
+def test_quiet_hours_that_are_read_again_keep_a_warning_back_and_let_it_go(
+    run: Run, log: EventLog, receiver: Receiver
+) -> None:
+    active, reducing, stopped = (e.TradingState(each) for each in ("active", "reducing", "halted"))
+    hour = to_ist(time.time_ns()).hour
+    with Serving(run):
+        reread(run, log, 0, quiet=f"{(hour - 1) % 24:02d}:00-{(hour + 3) % 24:02d}:00")
+        log.append("decisions", [lowered(0, active, reducing, "drift"), halted(1, reducing, stopped)])
+        until(lambda: len(receiver.taken) > 0)
+        assert keys(receiver.taken) == ["halted:alarm"], "a critical one calls at any hour"
+        reread(run, log, 1, quiet="")
+        until(lambda: keys(receiver.taken) == ["halted:alarm", "reducing:drift"])
 
 
 def test_without_targets_heartbeat_and_collector_nobody_outside_is_called(run: Run, log: EventLog) -> None:

@@ -10,10 +10,12 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from served import AT
 
+from api.services import made
 from kitepilot import events as e
 from kitepilot.config import RiskSection
 from kitepilot.ports import EventLog
 from kitepilot.risk.decide import decide
+from kitepilot.run import Run
 
 RUN = "paper-20261120-0001"
 HOUR = 3600 * 10**9
@@ -126,6 +128,24 @@ def test_a_command_that_the_decisions_refuse_says_so(signed_in: Any, log: EventL
     command_id = give(client, "/resume").json()["command_id"]
     answered(log)
     assert told_when(client, command_id, "refused")["words"] == ["resume refused: the day was ended"]
+
+
+def test_a_command_whose_answer_was_read_before_it_is_decided_all_the_same(run: Run, log: EventLog) -> None:
+    """A view that catches up reads the topics one after the other."""
+    services = made(run, log, api_secret="", token="t")
+    halt = e.Commanded(source="api", seq=0, event_at=AT, command_id="h", command="halt", by="owner")
+    log.append("session", [e.encode(started()), e.encode(halt)])
+    answered(log)
+    reader = log.reader({("session", 0): 0, ("decisions", 0): 0})
+    records = sorted(reader.poll(100), key=lambda each: e.decode(each.value) == halt)
+    reader.close()
+    for record in records:
+        services.hub.hear(record, e.decode(record.value))
+        services.effects.hear(record, e.decode(record.value))
+    services.close()
+    effect = services.effects.get("h")
+    assert effect is not None and services.effects.state(effect) == "decided"
+    assert effect.words == ["halt by owner"]
 
 
 def test_an_unknown_command_is_not_found(signed_in: Any) -> None:

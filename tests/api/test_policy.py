@@ -39,7 +39,8 @@ GET /api/v1/commands read
 GET /api/v1/commands/{command_id} read
 GET /api/v1/config read
 GET /api/v1/config/history read
-POST /api/v1/config/reload own+fresh
+GET /api/v1/config/file own
+POST /api/v1/config/reload own
 GET /api/v1/datasets read
 GET /api/v1/features read
 GET /api/v1/fills read

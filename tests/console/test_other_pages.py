@@ -17,6 +17,7 @@ from running_console import Console, Person, as_text, barriers, wait_for
 
 from infra.postgres import model_registry
 from infra.postgres.embedded import database_url
+from kitepilot import config as configuration
 from kitepilot.models.gates import LeakWord
 
 if TYPE_CHECKING:
@@ -206,6 +207,38 @@ def test_a_run_shows_its_configuration(opened: Opened, screenshots: Path) -> Non
     wait_for(page, "document.querySelector('#config').open")
     assert "mode: paper" in page.inner_text("#config-text")
     page.screenshot(path=screenshots / "run-configuration.png")
+
+
+def test_the_file_read_again_shows_what_would_change_before_it_is_taken(
+    console: Console, opened: Opened, screenshots: Path
+) -> None:
+    owner = console.enrol("owner")
+    page = ready(opened, "/settings", cookies=console.cookies(owner))
+    path = console.house.config_path
+    was, config = path.read_text(), configuration.load(path)
+    quiet = configuration.override(config, **{"alerts.quiet": "22:00-07:00"})
+    try:
+        path.write_text(configuration.dump(configuration.override(quiet, **{"watchdog.late_s": 45.0})))
+        page.click("#reload")
+        wait_for(page, "document.querySelectorAll('#differs th').length === 2")
+        assert page.locator("#take").is_hidden(), "one of them waits for the next run"
+        path.write_text(configuration.dump(quiet))
+        page.click("#reload")
+        wait_for(page, "document.querySelectorAll('#differs th').length === 1")
+        page.screenshot(path=screenshots / "settings-read-again.png", full_page=True)
+        assert not (found := barriers(page)), as_text(found)
+        page.click("#take")
+        page.locator("#step-up-code").fill(owner.code())
+        page.keyboard.press("Enter")
+        wait_for(page, "document.querySelector('#beside').textContent !== ''")
+    finally:
+        path.write_text(was)
+    row = page.locator("#settings tr", has_text="alerts.quiet").inner_text()
+    assert "22:00-07:00" in row and "read again" in row
+    told = console.get("/api/v1/config")
+    assert (
+        told["config_hash"] == configuration.config_hash(console.paper.current().config) != told["in_force"]
+    )
 
 
 def test_a_limit_is_tightened_at_once_and_loosened_only_with_a_fresh_code(

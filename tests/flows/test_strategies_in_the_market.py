@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_tape import parameters, tape
 
 from flows import market
+from infra import reloads
 from infra.eventlog.sqlite_log import SqliteLog
 from kitepilot.cli.strategy_words import HotReload
-from kitepilot.config import Config, StrategySection
-from kitepilot.events import DeadLetter, SignalRaised, StrategySwitched, stream_hash
+from kitepilot.config import Config, StrategySection, override
+from kitepilot.events import Commanded, DeadLetter, SignalRaised, StrategySwitched, encode, stream_hash
 from kitepilot.kernels.shard import FEATURE_NAMES
 from kitepilot.market.pipeline import MarketPipeline, Out
 from kitepilot.market.ticks import KIND_STRATEGY, own_record
 from kitepilot.models.panel import Panel
+from kitepilot.reloading import COMMAND, Reload
 from kitepilot.run import Run
 from kitepilot.strategies.arriving import texts_of
 from kitepilot.strategies.own import digest
 from kitepilot.strategies.plugins import make_strategies, make_strategy
-from kitepilot.topics import TICKS, TOPICS
+from kitepilot.topics import SESSION, TICKS, TOPICS
 
 TAPE = tape(minutes=8)
 TALKER = '''
@@ -171,4 +174,25 @@ def test_a_saved_file_is_said_once_and_a_broken_one_only_to_its_owner(tmp_path: 
     assert change.digest == digest(SECOND)
     assert len(notices) == 2 and "not taken" in notices[0] and "line 1" in notices[0]
     reader.close()
+    log.close()
+
+
+def test_a_text_saved_while_the_file_read_again_says_no_waits_for_the_next(tmp_path: Path) -> None:
+    config = Config(strategies=StrategySection(enabled=["talker"], sources={"talker": FIRST}))
+    run = Run("paper-20261120-0001", tmp_path / "runs" / "paper-20261120-0001", config)
+    run.folder.mkdir(parents=True)
+    (tmp_path / "strategies").mkdir()
+    log = SqliteLog(tmp_path / "log")
+    log.create_topics(TOPICS)
+    now = [0.0]
+    reload = HotReload(run, lambda _: None, lambda: now[0])
+    for seq, (hot, text, taken) in enumerate([(False, SECOND, 0), (False, SECOND, 0), (True, FIRST, 1)]):
+        tree = msgspec.to_builtins(override(config, **{"flags.strategy_hot_reload": hot}))
+        reloads.keep(run, f"api-{seq}", Reload(tree, tree, log.end_offset(SESSION.name)))
+        said = Commanded(source="api", seq=seq, event_at=1, command_id=f"api-{seq}", command=COMMAND)
+        log.append(SESSION.name, [encode(said)])
+        (tmp_path / "strategies" / "talker.py").write_text(text)
+        now[0] += 2.0
+        reload(log)
+        assert log.end_offset(TICKS.name) == taken
     log.close()

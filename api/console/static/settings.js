@@ -33,27 +33,71 @@ async function load() {
   const told = await get("/api/v1/config");
   sections = told.sections;
   put(by("hash"), t("settings.hash", { hash: told.config_hash, run: told.run_id }));
+  put(by("beside"), told.in_force === told.config_hash ? "" : t("settings.beside", { hash: told.in_force }));
   draw();
 }
 
-async function reload() {
-  const button = by("reload");
-  button.disabled = true;
+let seen = "";
+
+function differs({ key, before, after, taken, how }) {
+  const head = Object.assign(el("th", "", key), { scope: "row" });
+  const when = el("td", "wrap", taken === "now" ? t("settings.taken_now") : t("settings.taken_next", { how }));
+  if (taken !== "now") when.dataset.tone = "warn";
+  return el("tr", "", head, el("td", "wrap", shown(before)), el("td", "wrap", shown(after)), when);
+}
+
+function verdict(told) {
+  if (!told.differences.length) return t("settings.same");
+  if (!told.whole) return t("settings.not_whole");
+  return t(told.code ? "settings.whole_with_code" : "settings.whole");
+}
+
+function clear() {
   for (const id of ["said", "told"]) put(by(id), "");
   by("refused").replaceChildren();
+}
+
+function refuse(err) {
+  put(by("said"), err.message);
+  by("refused").replaceChildren(...(err.errors ?? []).map((each) => el("li", "", `${each.where}: ${each.what}`)));
+}
+
+// What would change is shown before anything does.
+async function look() {
+  by("reload").disabled = true;
+  by("look").hidden = true;
+  clear();
   try {
-    const { command_id: id } = await post("/api/v1/config/reload", {});
-    const told = await outcome(id);
-    put(by("told"), told ? told.words.join("; ") : t("strategies.unheard"));
+    const told = await get("/api/v1/config/file");
+    seen = told.file;
+    rows(by("differs"), told.differences.map(differs), t("settings.same"), 4);
+    put(by("verdict"), verdict(told));
+    by("take").hidden = !told.whole;
+    by("look").hidden = false;
   } catch (err) {
-    put(by("said"), err.message);
-    by("refused").replaceChildren(...(err.errors ?? []).map((each) => el("li", "", `${each.where}: ${each.what}`)));
+    refuse(err);
   }
-  button.disabled = false;
+  by("reload").disabled = false;
+}
+
+async function take() {
+  by("take").disabled = true;
+  clear();
+  try {
+    const { command_id: id } = await post("/api/v1/config/reload", { seen });
+    put(by("told"), t("settings.taking"));
+    const told = await outcome(id);
+    by("look").hidden = true;
+    put(by("told"), told ? told.words.join("; ") : t("settings.waits"));
+    await load();
+  } catch (err) {
+    refuse(err);
+  }
+  by("take").disabled = false;
 }
 
 function configured(each) {
-  const head = Object.assign(el("th", "", each.run_id), { scope: "row" });
+  const head = Object.assign(el("th", "", each.run_id, el("br"), t(`settings.how_${each.how}`)), { scope: "row" });
   const changes = each.changes.map(({ key, before, after }) => el("li", "", `${key}: ${shown(before)} → ${shown(after)}`));
   const what = changes.length ? el("ul", "diff", ...changes) : t("settings.as_before");
   return el("tr", "", head, el("td", "", (each.made.ist ?? "–").slice(0, 19).replace("T", " ")), el("td", "", each.by), el("td", "wrap", what));
@@ -77,6 +121,9 @@ async function history() {
 
 by("older").onclick = history;
 by("only").onchange = draw;
-if (by("reload")) by("reload").onclick = reload;
+if (by("reload")) {
+  by("reload").onclick = look;
+  by("take").onclick = take;
+}
 load().catch((err) => put(by("said"), err.message));
 history();
