@@ -11,7 +11,6 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 
 import msgspec
 from anyio import CapacityLimiter, to_thread
@@ -58,13 +57,18 @@ class Commands:
         reason: str,
         argument: str = "",
         now: bool = False,
+        unless: Callable[[], None] = lambda: None,
     ) -> Accepted:
-        """Say a word to the decisions.
+        """Say a word to the decisions, unless that raises; what was said already under the key stands.
 
         Raises:
-            Problem: key_reused, conflict, log_unreachable, outcome_unknown.
+            Problem: key_reused, conflict, log_unreachable, outcome_unknown, and what `unless` raises.
         """
-        act = partial(self._say, name, principal, reason, argument, now)
+
+        def act(command_id: str) -> Accepted:
+            unless()
+            return self._say(name, principal, reason, argument, now, command_id)
+
         what = f"{name} {argument} {now} {reason}"
         return await to_thread.run_sync(self._once, principal, key, what, act, limiter=self.lane)
 

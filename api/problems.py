@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "not_acceptable": Kind(406, "Not in this form"),
     "too_slow": Kind(408, "The body did not arrive in time"),
     "conflict": Kind(409, "It cannot be done as things stand"),
+    "moved_on": Kind(409, "Something has been decided since"),
     "key_reused": Kind(409, "This Idempotency-Key was used for something else"),
     "gates_refuse": Kind(409, "The gates before this stage refuse the model"),
     "too_large": Kind(413, "The body is too large"),

@@ -34,6 +34,7 @@ class Board:
         self.curve: list[shapes.EquityPoint] = []
         self.account: e.AccountMarked | None = None
         self.latencies = Latencies()
+        self.last_word = -1  # number of the decisions' last word about the state
         self._reason = ("no decision yet", "")
         self._reconciled: e.Reconciled | None = None
         self._dead_letters = 0
@@ -43,6 +44,8 @@ class Board:
         self.latencies.hear(event)
         if isinstance(event, e.SessionEvent):
             self.desk, self.decided = decide(self.desk, event)
+        if isinstance(event, e.StateChanged):
+            self.last_word = event.seq
         match event:
             case e.AccountMarked():
                 self.account = event
@@ -118,6 +121,7 @@ class Board:
             close_at_ms=ms(desk.parameters.close_at),
             strategies=tuple(sorted(desk.enabled)),
             profile_version=desk.profile.version,
+            decided=self.last_word,
         )
 
     def feed(self) -> shapes.Feed | None:

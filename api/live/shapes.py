@@ -96,7 +96,10 @@ class Positions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether it trades, and why not. `fence` is the watchdog's reason while its fence stands."""
+    """Whether it trades, and why not. `fence` is the watchdog's reason while its fence stands.
+
+    `decided` numbers the decisions' last word about it: whoever lets trading go on names what he has seen.
+    """
 
     run_id: str
     mode: str
@@ -111,6 +114,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     close_at_ms: int
     strategies: tuple[str, ...]
     profile_version: int
+    decided: int
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True):

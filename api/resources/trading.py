@@ -7,6 +7,7 @@ again asks for the owner and for one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -48,6 +49,20 @@ class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why it is asked for; kept with the command."""
 
     reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON)] = ""
+
+
+class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stood before whoever asks: `run_id` and `decided` of the stream's `state`."""
+
+    run_id: str
+    decided: int
+
+
+class Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why trading may go on. `seen`: only if nothing has been decided since; 409 `moved_on` otherwise."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON)] = ""
+    seen: Seen | None = None
 
 
 class Flatten(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,20 +178,32 @@ async def stop(
     guards=[owns, fresh],
 )
 async def start(
-    request: ASKED, services: NamedDependency[Services], data: JSONBody[Why], idempotency_key: Key = None
+    request: ASKED, services: NamedDependency[Services], data: JSONBody[Again], idempotency_key: Key = None
 ) -> Accepted:
     """The processes must be up: `kitepilot up` starts them."""
     _require_flag(services)
-    return await services.commands.give("resume", request.user, idempotency_key, reason=data.reason)
+    return await services.commands.give(
+        "resume",
+        request.user,
+        idempotency_key,
+        reason=data.reason,
+        unless=partial(_require_seen, services, data.seen),
+    )
 
 
 @act("/resume", operation_id="resume", summary="Trade again after a halt or a flatten", guards=[owns, fresh])
 async def resume(
-    request: ASKED, services: NamedDependency[Services], data: JSONBody[Why], idempotency_key: Key = None
+    request: ASKED, services: NamedDependency[Services], data: JSONBody[Again], idempotency_key: Key = None
 ) -> Accepted:
     """409 while the watchdog's fence stands: `kitepilot resume` lowers it over a flat account."""
     _require_flag(services)
-    return await services.commands.give("resume", request.user, idempotency_key, reason=data.reason)
+    return await services.commands.give(
+        "resume",
+        request.user,
+        idempotency_key,
+        reason=data.reason,
+        unless=partial(_require_seen, services, data.seen),
+    )
 
 
 @act(
@@ -190,12 +217,17 @@ async def enable(
     request: ASKED,
     services: NamedDependency[Services],
     name: FromPath[str],
-    data: JSONBody[Why],
+    data: JSONBody[Again],
     idempotency_key: Key = None,
 ) -> Accepted:
     _require_strategy(services, name)
     return await services.commands.give(
-        "strategy_enable", request.user, idempotency_key, reason=data.reason, argument=name
+        "strategy_enable",
+        request.user,
+        idempotency_key,
+        reason=data.reason,
+        unless=partial(_require_seen, services, data.seen),
+        argument=name,
     )
 
 
@@ -260,6 +292,16 @@ def _row(services: Services, effect: Effect) -> CommandRow:
         decided=instant(effect.decided_at),
         flat=instant(effect.flat_at),
     )
+
+
+def _require_seen(services: Services, seen: Seen | None) -> None:
+    """A code takes a while to type, a page may be of yesterday: nobody resumes what he has not looked at."""
+    if seen is None:
+        return
+    if seen.run_id != services.run.run_id:
+        raise Problem("moved_on", f"This is run {services.run.run_id} now: look at it first.")
+    if seen.decided != services.hub.board.last_word:
+        raise Problem("moved_on", "The decisions have said something since that page was drawn: look again.")
 
 
 def _require_flag(services: Services) -> None:

@@ -74,6 +74,43 @@ def test_the_same_key_is_one_command_and_another_body_under_it_is_refused(
     assert [each.command for each in said(log)] == ["halt", "halt"]
 
 
+def changed(seq: int, reason: str) -> e.StateChanged:
+    state = e.TradingState.HALTED
+    head = {"source": "decisions", "seq": seq, "event_at": AT + seq, "run_id": RUN}
+    return e.StateChanged(**head, previous=state, state=state, reason=reason)
+
+
+@pytest.mark.parametrize("path", STARTS)
+def test_what_was_decided_while_the_code_was_typed_is_looked_at_before_trading_goes_on(
+    app: Litestar, signed_in: Any, log: EventLog, path: str
+) -> None:
+    """A second halt while halted moves no state, and is a reason not to resume all the same."""
+    board, owner = app.state.services.hub.board, signed_in("owner", fresh=True)
+
+    def decides(seq: int, reason: str) -> None:
+        log.append("decisions", [e.encode(changed(seq, reason))])
+        deadline = time.monotonic() + 60
+        while board.last_word != seq:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    decides(3, "halt by asha")
+    seen = {"run_id": RUN, "decided": 3}
+    decides(4, "halt by ravi: stop, the broker called")
+    refused = give(owner, path, seen=seen)
+    assert (refused.status_code, refused.json()["code"]) == (409, "moved_on")
+    other = give(owner, path, seen={"run_id": "paper-20261119-0001", "decided": 4})
+    assert (other.status_code, other.json()["code"]) == (409, "moved_on")
+    assert said(log) == []
+    taken = give(owner, path, "k", seen=seen | {"decided": 4})
+    assert taken.status_code == 202
+    decides(5, "resume")
+    assert give(owner, path, "k", seen=seen | {"decided": 4}).json() == taken.json(), (
+        "a lost reply asks again"
+    )
+    assert len(said(log)) == 1
+
+
 def test_a_strategy_that_does_not_run_is_not_found(signed_in: Any, log: EventLog) -> None:
     reply = give(signed_in("operator"), "/strategies/nobodys/disable")
     assert (reply.status_code, reply.json()["code"], said(log)) == (404, "not_found", [])

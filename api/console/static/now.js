@@ -68,9 +68,10 @@ function resumable(told) {
 async function resume() {
   const button = by("resume");
   button.disabled = true;
+  const seen = now.state && { run_id: now.state.run_id, decided: now.state.decided }; // typing the code takes a while
   try {
     const { post } = await import("./ask.js"); // not before the first figures are drawn
-    await post("/api/v1/resume", { reason: "console" });
+    await post("/api/v1/resume", { reason: "console", seen });
     put(by("resume-said"), t("state.resume_sent"));
   } catch (err) {
     put(by("resume-said"), err.message);
