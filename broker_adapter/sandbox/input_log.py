@@ -28,7 +28,10 @@ class Begun(msgspec.Struct, frozen=True, tag="begun"):
 
 
 class Played(msgspec.Struct, frozen=True, tag="played"):
-    """The market is played up to `until` (session ns UTC); how the clock stood, how much had come of it."""
+    """The market is played up to `until` (session ns UTC); how the clock stood, how much had come of it.
+
+    `acked`: somebody acknowledges the session, so that its clock waits for him.
+    """
 
     until: int
     state: str
@@ -36,6 +39,7 @@ class Played(msgspec.Struct, frozen=True, tag="played"):
     orders: int
     trades: int
     ticks_sent: int = 0
+    acked: bool = False
 
 
 class PlaceAsked(msgspec.Struct, frozen=True, tag="place"):

@@ -29,12 +29,19 @@ def open_memory(config: Config, venue: Venue, feed: MarketFeed) -> InputLog | No
 
 
 def clock_of(config: Config, first: int, memory: InputLog | None) -> SessionClock:
-    """At the session's beginning (`first`, ns UTC) or where it stood, never before a request taken."""
+    """At the session's beginning (`first`, ns UTC) or where it stood, never before a request taken.
+
+    Who acknowledged it before still does: it waits for him from there on, or it would run away at its pace
+    while he finds his connection again.
+    """
     stood = memory.played if memory else None
     speed = stood.speed if stood else str(config.session.speed)
     times = [asked.at for asked in memory.asked] if memory else []
     at = max([first, *times, *([stood.until] if stood else [])])
-    return SessionClock(at, "max" if speed == "max" else float(speed), config.session.max_lead_s)
+    clock = SessionClock(at, "max" if speed == "max" else float(speed), config.session.max_lead_s)
+    if stood and stood.acked:
+        clock.ack(at)
+    return clock
 
 
 def recall(
@@ -63,7 +70,7 @@ def recall(
 
     def note() -> None:
         counts = len(exchange.book.orders), len(exchange.book.trades), ticker.ticks_sent
-        memory.append(Played(exchange.played, clock.state, str(clock.speed), *counts))
+        memory.append(Played(exchange.played, clock.state, str(clock.speed), *counts, clock.acked))
 
     clock.on_change, exchange.record, desk.settled = note, memory.append, memory.settled
     return left, note

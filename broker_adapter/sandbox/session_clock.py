@@ -51,6 +51,11 @@ class SessionClock:
         """Session time up to which everything has been played."""
         return self._floor
 
+    @property
+    def acked(self) -> bool:
+        """Whether somebody acknowledges what is played."""
+        return self._acked is not None
+
     def start(self) -> None:
         """Let the session begin; a second call changes nothing."""
         if self.state == "waiting":

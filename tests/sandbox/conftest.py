@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,9 @@ def sandbox() -> Iterator[Any]:
     """`sandbox(market, speed=..., latency_ms=...)` starts one; all are stopped at the end of the test."""
     with contextlib.ExitStack() as stack:
         yield lambda market, **options: stack.enter_context(running_sandbox(market, **options))
+
+
+@pytest.fixture
+def life_of_sandbox() -> Callable[..., AbstractContextManager[RunningSandbox]]:
+    """The same for the length of a `with`, so that another may follow it."""
+    return running_sandbox

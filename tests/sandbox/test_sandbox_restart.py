@@ -10,11 +10,12 @@ import pytest
 from exchange_desk import Desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_market import ALPHA, OPEN, S, SmallMarket, packet
+from small_market import ALPHA, OPEN, SECRET, S, SmallMarket, packet
 
 from broker_adapter.sandbox.errors import KiteError
 from broker_adapter.sandbox.input_log import CancelAsked, InputLog, Played
 from broker_adapter.sandbox.resume import resume
+from broker_adapter.sandbox.venue import Venue
 from kitepilot.config import ConfigError
 
 TERMS = {"seed": "7", "feed": "two stocks by hand"}
@@ -189,3 +190,23 @@ def test_after_a_write_that_failed_nothing_is_taken_any_more(tmp_path, monkeypat
     again = InputLog(tmp_path / "inputs.log", TERMS)
     again.close()
     assert len(again.entries) == 1  # the beginning
+
+
+@pytest.mark.parametrize("acked", [True, False])
+def test_an_exchange_that_comes_back_waits_for_whom_it_waited_before(life_of_sandbox, tmp_path, acked):
+    """At a pace too: else minutes passed before a desk had its connection again, and its feed was stale."""
+    venue, lead = Venue(SECRET, state=tmp_path), 20 * S
+    with life_of_sandbox(market([(0, 10)] * 30), speed=1_000.0, venue=venue) as before:
+        if acked:
+            before.ack(OPEN)
+        before.start()
+        before.until(lambda state: state["session_time_ns"] >= OPEN + lead)
+        stood = before.state()["session_time_ns"]
+    with life_of_sandbox(market([(0, 10)] * 30), speed=1_000.0, venue=venue) as after:
+        came = after.until(lambda state: state["session_time_ns"] >= stood + lead)["session_time_ns"]
+        if not acked:
+            after.until(lambda state: state["session_time_ns"] > came + 10 * lead)
+            return
+        assert came == stood + lead, "held, however long nobody says anything"
+        after.ack(came)
+        after.until(lambda state: state["session_time_ns"] == came + lead)
