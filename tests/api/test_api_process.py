@@ -36,6 +36,7 @@ from typer.testing import CliRunner
 from api.connections import Bounds
 from infra.audit.acts import acts_log
 from infra.eventlog import open_log
+from infra.fence import RAISED, Fence, Raised
 from infra.postgres.embedded import Server
 from kitepilot import config as configuration
 from kitepilot.cli import background, own_api
@@ -89,7 +90,10 @@ class House:
 
     @property
     def log(self) -> Path:
-        return self.run.folder / "logs" / "api.log"
+        return self.log_of("api")
+
+    def log_of(self, process: str) -> Path:
+        return self.run.folder / "logs" / f"{process}.log"
 
     def browser(self) -> httpx.Client:
         """Somebody who was given the certificate, and checks it as browsers do."""
@@ -165,10 +169,14 @@ def begun(home: Path, database_url: str) -> Run:
     return run
 
 
+def begun_process(house: House, name: str) -> subprocess.Popen[bytes]:
+    with house.log_of(name).open("ab") as log:
+        words = [sys.executable, "-m", "kitepilot", "run", name]
+        return subprocess.Popen(words, stdout=log, stderr=log, env=os.environ | house.environment)
+
+
 def started(house: House) -> subprocess.Popen[bytes]:
-    with house.log.open("ab") as log:
-        words = [sys.executable, "-m", "kitepilot", "run", "api"]
-        child = subprocess.Popen(words, stdout=log, stderr=log, env=os.environ | house.environment)
+    child = begun_process(house, "api")
     deadline = time.monotonic() + WITHIN_S
     while not house.run.ready_file("api").exists():
         assert child.poll() is None and time.monotonic() < deadline, house.log.read_text()
@@ -281,6 +289,24 @@ def test_however_many_slow_clients_there_are_a_flatten_is_taken(house: House) ->
 def test_no_secret_is_in_anything_that_the_api_says_or_writes(house: House) -> None:
     assert house.log.read_text(), "nothing was written, so nothing was tried"
     hold_none(house, {**house.read, "the log": house.log.read_text()})
+
+
+def test_no_secret_is_in_what_the_process_that_calls_people_writes(house: House) -> None:
+    """Neither whom it would call nor whom it tells that it lives can be reached, and it says so of both."""
+    log, deadline = house.log_of("alerts"), time.monotonic() + WITHIN_S
+    Fence(house.run.folder).up(Raised(at=time.time_ns(), reason="somebody must be told", by="a test"))
+    child = begun_process(house, "alerts")
+    try:
+        while len(log.read_text().splitlines()) < 2:
+            assert child.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+    finally:
+        child.terminate()
+        child.wait(60)
+        (house.run.folder / RAISED).unlink()
+    written = [path for path in house.run.folder.rglob("*") if path.is_file() and path.name != "config.yaml"]
+    assert {log, house.log} < set(written)
+    hold_none(house, {path.name: path.read_text(errors="replace") for path in written})
 
 
 def test_no_secret_is_in_what_the_command_line_prints(house: House) -> None:
