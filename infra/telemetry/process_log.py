@@ -42,7 +42,7 @@ class Speaker:
     def say(self, text: str, level: str = "info", *, out: TextIO | None = None, **more: str) -> None:
         """One thing, which may have several lines; on standard error unless `out` is another."""
         out = out or self._out
-        at, text = time.time_ns(), mask(text[:MOST_OF_A_LINE])
+        at, text = time.time_ns(), mask(text)[:MOST_OF_A_LINE]
         told = {"at": to_utc(at).isoformat(), "at_ist": to_ist(at).isoformat(), "level": level}
         line = json.dumps(told | self._about | {"message": text} | more, ensure_ascii=False)
         with self._turn:
@@ -117,7 +117,8 @@ def install(run: Run, process: str) -> Speaker:
         setattr(sys, name, lines)
         atexit.register(lines.finish)
     logging.basicConfig(handlers=[Records(speaker)], level=logging.WARNING, force=True)
-    sys.excepthook = _excepthook(speaker)
+    sys.excepthook = fatal = _excepthook(speaker)
+    threading.excepthook = _of_threads(fatal)
     if wanted.loki_url:
         from infra.telemetry.loki import Loki
 
@@ -130,7 +131,15 @@ def install(run: Run, process: str) -> Speaker:
 
 
 def _excepthook(speaker: Speaker) -> Callable[..., Any]:
-    def told(kind: type[BaseException], err: BaseException, trace: TracebackType | None) -> None:
+    def told(kind: type[BaseException], err: BaseException | None, trace: TracebackType | None) -> None:
         speaker.say("".join(traceback.format_exception(kind, err, trace)).rstrip(), "critical")
 
     return told
+
+
+def _of_threads(told: Callable[..., Any]) -> Callable[[threading.ExceptHookArgs], None]:
+    def died(of: threading.ExceptHookArgs) -> None:
+        if of.exc_type is not SystemExit:  # which ends a thread, and nothing is wrong
+            told(of.exc_type, of.exc_value, of.exc_traceback)
+
+    return died
