@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from litestar.enums import ScopeType
 from litestar.exceptions import WebSocketException
@@ -22,6 +22,7 @@ from api.problems import Problem
 Way = Callable[[Connection], Awaitable[Principal | None]]
 Proof = Callable[[Connection, Principal], bool]
 FORGED = "csrf"
+RETRY_AFTER = "Retry-After"
 
 
 def _unproven(_: Connection, __: Principal) -> bool:
@@ -52,8 +53,12 @@ class Gate:
         """Who asks; None for a stranger.
 
         Raises:
-            Problem, WebSocketException: for another host, from another page, too often.
+            Problem, WebSocketException: two lengths, for another host, from another page, too often.
         """
+        if "content-length" in connection.headers and "transfer-encoding" in connection.headers:
+            raise _refusal(
+                connection, "bad_request", "Two lengths are said of one body.", {"Connection": "close"}
+            )
         if not self._names.ours(connection):
             raise _refusal(connection, "bad_request", "The Host header names another host; see api.hosts.")
         socket = connection.scope["type"] == ScopeType.WEBSOCKET
@@ -93,7 +98,9 @@ class Gate:
         else:
             wait = (self._acting if acts else self._reading).wait_s(principal.id, now)
         if wait:
-            raise _refusal(connection, "too_many_requests", "Too many requests.", str(int(wait) + 1))
+            raise _refusal(
+                connection, "too_many_requests", "Too many requests.", {RETRY_AFTER: str(int(wait) + 1)}
+            )
 
 
 class Authentication(AbstractAuthenticationMiddleware):
@@ -130,7 +137,9 @@ def _opt(connection: Connection, name: str) -> bool:
     return bool(handler and handler.opt.get(name))
 
 
-def _refusal(connection: Connection, code: str, detail: str, retry_after: str = "") -> Exception:
+def _refusal(
+    connection: Connection, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Exception:
     if connection.scope["type"] == ScopeType.WEBSOCKET:
-        return WebSocketException(code=4429 if retry_after else 4403, detail=detail)
-    return Problem(code, detail, headers={"Retry-After": retry_after} if retry_after else None)
+        return WebSocketException(code=4429 if RETRY_AFTER in (headers or ()) else 4403, detail=detail)
+    return Problem(code, detail, headers=headers)

@@ -39,6 +39,7 @@ class Recollection(Generic[Key, Row]):
         self._now = now
         self._rows: OrderedDict[Key, tuple[Row, int]] = OrderedDict()
         self._silent_at: int | None = None
+        self._forgotten = 0
 
     async def recall(self, key: Key, load: Callable[[], Awaitable[Row | None]]) -> Recalled[Row] | None:
         """The row, at most five seconds old. None: there is none.
@@ -53,6 +54,7 @@ class Recollection(Generic[Key, Row]):
         remembered = known if known is not None and now - known[1] <= GRACE_NS else None
         if remembered and self._silent_at is not None and 0 <= now - self._silent_at < ASKED_AGAIN_NS:
             return Recalled(remembered[0], away=True)
+        forgotten = self._forgotten
         try:
             with fail_after(WAITED_S if remembered else None):
                 row = await load()
@@ -63,9 +65,10 @@ class Recollection(Generic[Key, Row]):
             raise
         self._silent_at = None
         if row is None:
-            self.forget(key)
+            self._rows.pop(key, None)
             return None
-        self.keep(key, row)
+        if forgotten == self._forgotten:  # else it may have ended while it was read
+            self.keep(key, row)
         return Recalled(row)
 
     def keep(self, key: Key, row: Row) -> None:
@@ -80,9 +83,12 @@ class Recollection(Generic[Key, Row]):
         return known[0] if known else None
 
     def forget(self, key: Key) -> None:
+        """It has ended; say so once nobody can read it any more."""
+        self._forgotten += 1
         self._rows.pop(key, None)
 
     def forget_if(self, condition: Callable[[Row], bool]) -> None:
-        """Every row of that kind."""
+        """Every row of that kind, as `forget`."""
+        self._forgotten += 1
         for key in [key for key, (row, _) in self._rows.items() if condition(row)]:
             del self._rows[key]

@@ -77,7 +77,6 @@ class Sessions:
         except AccountsAwayError:
             return None
         if found is None or not self._holds(found.row):
-            self._known.forget(key)
             return None
         row, rights = found.row, RIGHTS[Role(found.row.role)]
         if found.away:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ BY_ACCOUNT = Bound(
 )  # from anywhere: strangers shut the owner out for minutes only
 BY_CODE = Bound(free=5)
 MOST_WAITING = 16  # for the password's hash
+REMEMBERED = 1_000  # persons with the addresses they came in from
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class SignInDesk:
             "account": Throttle(BY_ACCOUNT),
         }
         self._codes = Throttle(BY_CODE)
+        self._came_from: OrderedDict[str, None] = OrderedDict()
         self._nobodys_secret = pyotp.random_base32()
 
     async def sign_in(self, given: Given, peer: Peer) -> tuple[str, SessionRow]:
@@ -86,7 +89,7 @@ class SignInDesk:
             Problem: sign_in_refused whatever was wrong; too_many_requests; record_unreachable.
         """
         email = given.email.strip().lower()
-        keys = {"pair": f"{email} {peer.address}", "address": peer.address, "account": email}
+        keys = self._keys(email, peer)
         await self._require_patience(keys, email, peer)
         try:
             user, code = await self._proven(email, given)
@@ -99,7 +102,9 @@ class SignInDesk:
                 self._throttles[name].took_back(key)
             raise unreachable() from err
         self._throttles["pair"].succeeded(keys["pair"])
-        self._throttles["account"].succeeded(keys["account"])
+        if "account" in keys:
+            self._throttles["account"].succeeded(keys["account"])
+        self._remember(keys["pair"])
         self._throttles["address"].took_back(keys["address"])
         await self._deeds.record(SIGNED_IN, email, email, peer.address, session=row.session_id, code=code)
         return secret, row
@@ -129,6 +134,20 @@ class SignInDesk:
         self._codes.succeeded(principal.id)
         await self._deeds.record(STEPPED_UP, about, by, peer.address)
         return new
+
+    def _keys(self, email: str, peer: Peer) -> dict[str, str]:
+        """What this attempt counts for. Where he came in from before, a person has a count of his own, which
+        nobody elsewhere uses up: strangers who guess without end do not shut him out.
+        """
+        pair = f"{email} {peer.address}"
+        keys = {"pair": pair, "address": peer.address}
+        return keys if pair in self._came_from else {**keys, "account": email}
+
+    def _remember(self, pair: str) -> None:
+        self._came_from[pair] = None
+        self._came_from.move_to_end(pair)
+        if len(self._came_from) > REMEMBERED:
+            self._came_from.popitem(last=False)
 
     async def _require_patience(self, keys: dict[str, str], email: str, peer: Peer) -> None:
         now = self._now()

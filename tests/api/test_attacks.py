@@ -6,10 +6,11 @@ import ast
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from hypothesis import given
@@ -25,10 +26,13 @@ from api.identity.guards import operates, owns, reads, scrapes
 from api.identity.headers import MAX_BODY_BYTES
 from api.identity.patience import Patience
 from api.identity.principal import OPERATE, OWN, READ, RIGHTS, Role
+from api.identity.recollection import Recollection
 from api.identity.throttle import Bound, Throttle
 from api.problems import Problem
 from kitepilot import config as configuration
 from kitepilot.config import ApiSection, ConfigError
+from kitepilot.ports import EventLog
+from kitepilot.topics import SESSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reference/attacks.md"
@@ -190,6 +194,58 @@ async def test_a_slow_body_is_not_waited_for() -> None:
         scope: Any = {"type": "http", "path": "/", "method": "POST"}
         await Patience(first_s=0.01)(reads_it)(scope, never_ends, never_ends)
     assert told.value.code == "too_slow"
+
+
+async def test_a_slow_body_is_not_waited_for_by_what_is_served(app: Litestar) -> None:
+    (patience,) = (each for each in app.middleware if isinstance(each, Patience))
+    patience._first_s = 0.01
+
+    async def never_ends() -> AsyncIterator[bytes]:
+        yield b'{"email":'
+        await asyncio.Event().wait()
+
+    here = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar's own words for ASGI
+    async with httpx.AsyncClient(transport=here, base_url=f"http://{TEST_HOST}") as slow:
+        asked = slow.post(
+            "/api/v1/session", content=never_ends(), headers={"content-type": "application/json"}
+        )
+        reply = await asyncio.wait_for(asked, 60)
+    assert (reply.status_code, reply.json()["code"]) == (408, "too_slow")
+
+
+async def test_what_ended_while_it_was_read_is_not_remembered() -> None:
+    """A session or a token that was ended between the reading of its row and the answer."""
+    known: Recollection[str, str] = Recollection(lambda: 0)
+    rows = {"secret": "the owner's"}
+
+    async def read() -> str | None:
+        return rows.get("secret")
+
+    async def read_before_it_ended() -> str | None:
+        row = rows.pop("secret")
+        known.forget("secret")
+        return row
+
+    assert await known.recall("secret", read_before_it_ended) is not None
+    assert await known.recall("secret", read) is None
+
+
+@pytest.mark.parametrize("header", ["x-http-method-override", "x-http-method", "x-method-override"])
+def test_a_method_is_the_one_that_was_sent(signed_in: Any, log: EventLog, header: str) -> None:
+    """A link or a picture makes a GET; no header and no parameter makes a command of it."""
+    owner = signed_in("owner")
+    reply = owner.get("/api/v1/halt?_method=POST", headers={header: "POST"})
+    assert reply.status_code == 405
+    assert log.end_offset(SESSION.name) == 0
+
+
+@pytest.mark.parametrize("asked", [{"if-none-match": "*"}, {"range": "bytes=0-0"}, {"if-match": "*"}])
+def test_no_condition_gets_a_stranger_past_the_door(
+    client: TestClient[Litestar], asked: dict[str, str]
+) -> None:
+    for path in ("/api/v1/session", "/api/v1/reports", "/api/v1/alerts", "/api/v1/orders"):
+        reply = client.get(path, headers=asked)
+        assert reply.status_code == 401 and "etag" not in reply.headers, path
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 40)), max_size=200))

@@ -23,7 +23,7 @@ from api.identity.desk import Identity, identity_of
 from api.identity.guards import fresh, operates, owns
 from api.identity.presence import HEADER
 from api.identity.sessions import IDLE_NS, KEPT, LONGEST_NS
-from api.identity.sign_in import Given, Peer
+from api.identity.sign_in import BY_ACCOUNT, BY_ADDRESS, BY_CODE, Given, Peer
 from api.problems import Problem
 from infra.audit.acts import acts_log
 from infra.postgres import accounts, sign_ins
@@ -328,6 +328,97 @@ def test_guessing_is_slowed_down_for_the_account_there_is_and_the_one_there_is_n
     assert browser().post("/api/v1/session", json=right).status_code == 429, "not even with the right one"
     clock.pass_s(31)
     assert browser().post("/api/v1/session", json=owner.form()).status_code == 201
+
+
+def guess(identity: Identity, email: str, address: str, **right: str) -> str:
+    """One try to sign in, and how it was refused; "" where it was not."""
+    assert identity.sign_in is not None
+    given = Given(email, **{"password": "guessed by somebody", "totp": "123456", **right})
+    try:
+        asyncio.run(identity.sign_in.sign_in(given, Peer(address, "")))
+    except Problem as err:
+        return err.code
+    return ""
+
+
+def test_one_address_may_not_guess_at_everybody(identity: Identity) -> None:
+    said = [guess(identity, f"nobody-{n}@example.test", "192.0.2.1") for n in range(BY_ADDRESS.free + 1)]
+    assert said == ["sign_in_refused"] * BY_ADDRESS.free + ["too_many_requests"]
+    assert guess(identity, "nobody-0@example.test", "192.0.2.2") == "sign_in_refused", "from elsewhere"
+
+
+def test_strangers_who_guess_without_end_do_not_shut_the_owner_out_where_he_was_before(
+    identity: Identity, enrolled: Enrol, clock: Clock
+) -> None:
+    """They take each moment at which his account is not locked; his own address has a count of its own."""
+    owner, home = enrolled("owner"), "198.51.100.7"
+    assert guess(identity, owner.email, home, password=PASSWORD, totp=owner.fresh_code()) == ""
+    right = {"password": PASSWORD, "totp": owner.fresh_code()}
+    said = [guess(identity, owner.email, f"192.0.2.{n}") for n in range(BY_ACCOUNT.free + 1)]
+    assert said == ["sign_in_refused"] * BY_ACCOUNT.free + ["too_many_requests"]
+    assert guess(identity, owner.email, "203.0.113.9", **right) == "too_many_requests", "where he never was"
+    assert guess(identity, owner.email, home, **right) == ""
+    clock.pass_s(BY_ACCOUNT.longest_lock_s)
+    right["totp"] = owner.fresh_code()
+    assert guess(identity, owner.email, "203.0.113.9", **right) == "", "no lock is longer"
+
+
+def test_guessing_at_a_step_up_is_slowed_down(
+    browser: Callable[[], Client], enrolled: Enrol, clock: Clock
+) -> None:
+    owner = enrolled("owner")
+    client = sign_in(browser(), owner)
+
+    def answered(code: str) -> int:
+        return client.post("/api/v1/session/step-up", json={"totp": code}).status_code
+
+    right = owner.fresh_code()
+    assert [answered("000000") for _ in range(BY_CODE.free + 1)] == [403] * BY_CODE.free + [429]
+    assert answered(right) == 429, "not even with the right one"
+    clock.pass_s(BY_CODE.first_lock_s + 1)
+    assert answered(owner.fresh_code()) == 200
+
+
+def test_nobodys_password_costs_as_much_work_as_somebodys(
+    identity: Identity, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert identity.sign_in is not None
+    passwords, compared = identity.sign_in._passwords, list[str]()
+
+    def counted(kept: str, password: str) -> bool:
+        compared.append(kept)
+        return compares(kept, password)
+
+    compares = passwords._fits
+    monkeypatch.setattr(passwords, "_fits", counted)
+    for email in (enrolled("owner").email, "nobody@example.test"):
+        assert guess(identity, email, "192.0.2.1") == "sign_in_refused"
+    costs = [each.rpartition("p=")[0] for each in compared]
+    assert len(compared) == 2 and costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("made", ["{0}' --", "x' OR email='{0}", "{0}'; DROP TABLE user_sessions; --"])
+def test_an_address_is_looked_up_and_never_run(identity: Identity, enrolled: Enrol, made: str) -> None:
+    """In the very book that holds the account: what is right beside it makes the statement the last guard."""
+    owner = enrolled("owner")
+    right = {"password": PASSWORD, "totp": owner.fresh_code()}
+    assert guess(identity, made.format(owner.email), "192.0.2.1", **right) == "sign_in_refused"
+    assert guess(identity, owner.email, "192.0.2.1", **right) == "", "the code was not taken by the first"
+
+
+def test_what_counted_at_one_process_counts_at_no_other(
+    run: Run, identity: Identity, enrolled: Enrol, clock: Clock
+) -> None:
+    """Two processes over one book of record, or one that was started anew."""
+    owner = enrolled("owner")
+    other = identity_of(run, TOKEN, now=clock, cost=CHEAP, names=(TEST_HOST,))
+    right = {"password": PASSWORD, "totp": owner.fresh_code()}
+    assert guess(identity, owner.email, "192.0.2.1", **right) == ""
+    assert guess(other, owner.email, "192.0.2.1", **right) == "sign_in_refused"
+    recovery = {"password": PASSWORD, "totp": "", "recovery_code": owner.codes[0]}
+    assert guess(other, owner.email, "192.0.2.1", **recovery) == ""
+    assert guess(identity, owner.email, "192.0.2.1", **recovery) == "sign_in_refused"
+    other.close()
 
 
 def test_a_program_gets_a_part_of_the_rights_and_loses_them_at_once(

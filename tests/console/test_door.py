@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from running_console import WITHIN_S, Console, Person, wait_for
@@ -52,14 +53,18 @@ def test_password_and_code_lead_to_the_page_that_was_asked_for(opened: Opened, o
     assert "/sign-in" in page.url
 
 
-def test_a_link_cannot_lead_out_of_the_house(console: Console, opened: Opened, operator: Person) -> None:
-    page = opened("/sign-in?next=https%3A%2F%2Fexample.test%2Fsteal", cookies=[])
+@pytest.mark.parametrize("wanted", ["https://example.test/steal", "/.//example.test/steal"])
+def test_a_link_cannot_lead_out_of_the_house(
+    console: Console, opened: Opened, operator: Person, wanted: str
+) -> None:
+    page = opened(f"/sign-in?next={quote(wanted, safe='')}", cookies=[])
     page.locator("#other-way").click()
     page.locator("#email").fill(operator.email)
     page.locator("#password").fill(operator.password)
     page.locator("#recovery").fill(operator.codes.pop())
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{console.url}/", timeout=WITHIN_S * 1e3)
+    page.wait_for_url(lambda url: "/sign-in" not in url, timeout=WITHIN_S * 1e3)
+    assert page.url.startswith(f"{console.url}/")
 
 
 def test_a_session_that_ends_is_seen_on_the_open_page(

@@ -36,8 +36,10 @@ by("sign-in").onsubmit = async (event) => {
   }
 };
 
-// Only a path of this console: whoever sends a link must not choose where it ends.
+// Only an address of this console: whoever sends a link must not choose where it ends. It is handed on whole:
+// of /.//elsewhere the path alone would be //elsewhere, which is another host.
 function next() {
-  const wanted = new URL(new URLSearchParams(location.search).get("next") ?? "/", location.origin);
-  return wanted.origin === location.origin ? wanted.pathname + wanted.search : "/";
+  const asked = new URLSearchParams(location.search).get("next") ?? "/";
+  const wanted = URL.canParse(asked, location.origin) ? new URL(asked, location.origin) : undefined;
+  return wanted?.origin === location.origin ? wanted.href : "/";
 }
