@@ -16,6 +16,8 @@ from kitepilot.market import calendar
 NS_PER_S = 1_000_000_000
 MIB, GIB = 1 << 20, 1 << 30
 GONE_AFTER_S = 20
+#: They begin when somebody asks for them and end when nobody does any more: that calls nobody.
+COME_AND_GO = frozenset({"research", "backtests"})
 LOGIN_ENDS_IST = "06:00"  # Kite: the day after it was made (documentation of sessions, read 2026-07-14)
 LOGIN_NEAR_NS = 30 * 60 * NS_PER_S
 #: kind -> raised below, over at: bytes free in the home
@@ -94,12 +96,14 @@ def _when(seen: Seen, look: Look, kind: str, subject: str, why: str) -> Iterator
 
 def _processes(seen: Seen, running: dict[str, int], at: int) -> Iterator[Notice]:
     for name, pid in running.items():
+        if name in COME_AND_GO:
+            continue
         if seen.gone.pop(name, 0) < 0:
             yield Notice("process_gone", name, f"runs again as {pid}", at, over=True)
         if seen.pids.get(name, pid) != pid:
             yield Notice("process_restarted", name, f"runs as {pid} in place of {seen.pids[name]}", at)
         seen.pids[name] = pid
-    for name in seen.pids.keys() - running.keys():
+    for name in seen.pids.keys() - running.keys() - COME_AND_GO:
         since = seen.gone.setdefault(name, at)
         if 0 <= since <= at - GONE_AFTER_S * NS_PER_S:
             seen.gone[name] = -1  # told

@@ -235,6 +235,15 @@ def test_a_process_that_is_another_one_and_one_that_is_gone_are_told() -> None:
     assert ear.standing == {("process_restarted", "gateway"), ("process_restarted", "market")}
 
 
+def test_a_backtest_that_is_done_calls_nobody() -> None:
+    ear = Ear()
+    ear.look(OPEN, processes={"market": 11, "research": 12, "backtests": 13})
+    ear.look(OPEN + S, processes={"market": 11, "research": 14})
+    ear.look(OPEN + 2 * S, processes={"market": 11})
+    ear.look(OPEN + 30 * S, processes={"market": 11})
+    assert not {kind for kind, _ in ear.standing} & {"process_gone", "process_restarted"}
+
+
 def test_a_process_that_is_back_soon_was_never_gone() -> None:
     ear = Ear()
     ear.look(OPEN, processes={"market": 11})

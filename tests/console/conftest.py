@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from console_models import Models, made_models
+from controls import Hands
 from running_console import WITHIN_S, Console, Person, Watched, chromium, running
 
 if TYPE_CHECKING:
@@ -47,16 +49,35 @@ def owners_cookies(console: Console, owner: Person) -> list[dict[str, Any]]:
     return console.cookies(owner)
 
 
+@pytest.fixture(scope="session")
+def models(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """The day itself trades without a model."""
+    return made_models(console.paper.current(), tmp_path_factory.mktemp("models"))
+
+
 Opened = Callable[..., "Page"]
 
 
 @pytest.fixture
-def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, Any]]) -> Iterator[Opened]:
+def hands() -> Hands:
+    """What is seen and pressed in the pages that a test opens."""
+    return Hands()
+
+
+@pytest.fixture
+def opened(
+    request: pytest.FixtureRequest,
+    console: Console,
+    browser: Browser,
+    owners_cookies: list[dict[str, Any]],
+    hands: Hands,
+) -> Iterator[Opened]:
     """`opened("/", width=, height=, scheme=, language=)`: a page that the owner looks at.
 
     `cookies=[]` for a stranger; `clock=True` for a page whose clock the test puts forward.
 
-    The test fails when a page raised an error or asked anything of another host.
+    The test fails when a page raised an error or asked anything of another host, and when what stands on it
+    or was pressed is not as the table of controls has it.
     """
     watched = Watched()
     with ExitStack() as stack:
@@ -70,7 +91,9 @@ def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, An
             context.add_cookies(more.get("cookies", owners_cookies))
             context.set_default_timeout(WITHIN_S * 1e3)
             stack.callback(context.close)
+            hands.over(context)
             page = context.new_page()
+            stack.callback(hands.look, page)
             if more.get("clock"):
                 page.clock.install()
             watched.watch(page, console.url)
@@ -79,6 +102,7 @@ def opened(console: Console, browser: Browser, owners_cookies: list[dict[str, An
 
         yield open_page
     assert not watched.faults
+    assert not (faults := hands.faults(request.node.originalname)), "\n".join(faults)
 
 
 @pytest.fixture(scope="session")

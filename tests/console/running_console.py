@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 INSTRUMENTS = 8
 PASSWORD = "a long walk by the sea"
 WITHIN_S = 240.0  # on a busy machine
+GIVING_WAY_S = 900.0  # what research is asked gives way to everything beside it
 HELD_WITHIN_S = 1200.0  # from the first process to the first positions, on a machine that has other work
 BEGIN_SPEED = 100.0  # session seconds a second, until something is held
 CALM_SPEED = 6.0  # while pages are looked at
@@ -170,16 +171,14 @@ def _answers(url: str) -> bool:
 
 @dataclass
 class Watched:
-    """What a page did that it may not do, and what it weighed."""
+    """What a page did that it may not do."""
 
     faults: list[str] = field(default_factory=list)
-    weight: dict[str, int] = field(default_factory=dict)
 
     def watch(self, page: Page, url: str) -> None:
         page.on("pageerror", lambda err: self.faults.append(f"script: {err}"))
         page.on("console", lambda said: self._said(said.type, said.text))
         page.on("request", lambda asked: self._asked(asked.url, url))
-        page.on("requestfinished", self._weigh)
 
     def _said(self, kind: str, text: str) -> None:
         if kind == "error" and "Failed to load resource" not in text:
@@ -188,13 +187,6 @@ class Watched:
     def _asked(self, asked: str, url: str) -> None:
         if not asked.startswith("data:") and urlsplit(asked).netloc != urlsplit(url).netloc:
             self.faults.append(f"leaves the machine: {asked}")
-
-    def _weigh(self, asked: Any) -> None:
-        sizes = asked.sizes()
-        path = urlsplit(asked.url).path
-        self.weight[path] = (
-            self.weight.get(path, 0) + sizes["responseBodySize"] + sizes["responseHeadersSize"]
-        )
 
 
 def wait_for(page: Page, expression: str, within_s: float = WITHIN_S) -> None:

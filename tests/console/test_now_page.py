@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ready_pages import held_to_wcag, ready
 from running_console import CALM_SPEED, Console, Person, as_text, barriers, wait_for
 from thin_line import KIB, first_look
 
@@ -55,17 +56,12 @@ def test_what_is_held_stands_on_the_page_with_its_stop(console: Console, opened:
     assert "✓" not in page.title()
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("path", ["/", "/sign-in"])
-def test_a_page_has_no_barrier_that_axe_knows(
-    opened: Opened, screenshots: Path, path: str, scheme: str
-) -> None:
-    page = opened(path, scheme=scheme)
+def test_a_page_has_no_barrier_that_axe_knows(opened: Opened, screenshots: Path, path: str) -> None:
+    page = ready(opened, path)
     if path == "/":
-        wait_for(page, LIVE)
         wait_for(page, "document.querySelectorAll('#positions th').length >= 1")
-    page.screenshot(path=screenshots / f"{path.strip('/') or 'now'}-{scheme}.png", full_page=True)
-    assert not (found := barriers(page)), as_text(found)
+    held_to_wcag(page, path, screenshots)
 
 
 def test_the_dialogs_have_no_barrier_either(opened: Opened, screenshots: Path) -> None:

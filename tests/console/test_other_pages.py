@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
+from console_models import Models
+from ready_pages import DECISIONS, READY, held_to_wcag, ready
+from running_console import GIVING_WAY_S, Console, Person, as_text, barriers, wait_for
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "postgres"))
-
-from known_models import registered, walked
-from running_console import Console, Person, as_text, barriers, wait_for
-
-from infra.postgres import model_registry
-from infra.postgres.embedded import database_url
 from kitepilot import config as configuration
-from kitepilot.models.gates import LeakWord
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 Opened = Callable[..., "Page"]
-pytestmark = pytest.mark.timeout(900, func_only=True)  # the day and its start have bounds of their own
+pytestmark = [
+    pytest.mark.timeout(900, func_only=True),  # the day and its start have bounds of their own
+    pytest.mark.usefixtures("models"),
+]
 LIVE = "document.documentElement.dataset.link === 'live'"
 KINDS = "[...document.querySelectorAll('#lines .kind')].map((each) => each.textContent)"
-DECISIONS = "document.querySelectorAll('#decisions time').length"
 DIFFERENCES = "document.querySelectorAll('#diff li:not(.none)').length"
-#: Where a page says that it was not answered.
-TROUBLE = "[...document.querySelectorAll('#said, #refusal, #models .none')].some((each) => each.textContent)"
-OPENED_AGAIN = 10
-#: A page, and what stands on it once its data has come.
-READY = {
-    "/day": "document.querySelectorAll('#lines time').length > 5",
-    "/risk": "document.querySelectorAll('#rows input').length > 20",
-    "/chart": f"{DECISIONS} > 0 && !document.querySelector('#play').disabled",
-    "/strategies": "document.querySelectorAll('#strategies button').length > 0"
-    " && document.querySelectorAll('#models input').length === 2",
-    "/research": "document.querySelector('#about-strategy').textContent !== ''",
-    "/runs": "document.querySelectorAll('#runs button').length > 0",
-    "/readiness": "!document.querySelector('#again').disabled",
-    "/settings": "document.querySelectorAll('#settings th').length > 100"
-    " && document.querySelector('#history tr') !== null",
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_models(console: Console, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Candidates in the registry, the second one through its gates: the day itself trades without a model."""
-    folder = tmp_path_factory.mktemp("models")
-    engine = sa.create_engine(database_url(console.paper.current()), poolclass=sa.NullPool)
-    with engine.begin() as db:
-        unproven = registered(db, folder, "up", metrics={"validation_auc": 0.53})
-        proven = registered(db, folder, "down", **walked())
-        word = LeakWord(True, "f1", "d1")
-        model_registry.add_evidence(db, proven, model_registry.LEAK_CHECK, "f1/d1/passed", word, "asha")
-    engine.dispose()
-    return unproven, proven
 
 
 @pytest.fixture(scope="module")
@@ -67,42 +32,9 @@ def changer(console: Console) -> Person:
     return console.enrol("owner")
 
 
-def ready(opened: Opened, path: str, **more: object) -> Page:
-    """Opened, and opened again where a store did not answer in time."""
-    page = opened(path, **more)
-    if path == "/chart":
-        choose_what_was_traded(page)
-        return page
-    for _ in range(OPENED_AGAIN):
-        wait_for(page, f"({READY[path]}) || {TROUBLE}")
-        if page.evaluate(READY[path]):
-            return page
-        page.reload(wait_until="domcontentloaded")
-    raise AssertionError(page.inner_text("main"))
-
-
-def choose_what_was_traded(page: Page) -> None:
-    """Asked again until there are candles: the book of analysis is some seconds behind the market."""
-    wait_for(page, "Boolean(document.querySelector('#symbol').value)")
-    asked = "fetch('/api/v1/fills?limit=1').then((reply) => reply.json())"
-    page.fill("#symbol", page.evaluate(asked)["items"][0]["tradingsymbol"])
-    page.click("#choose button")
-    wait_for(
-        page,
-        f"(() => {{ if ({READY['/chart']}) return true; document.querySelector('#choose').requestSubmit(); "
-        "return new Promise((told) => setTimeout(told, 1500, false)); })()",
-    )
-
-
-@pytest.mark.parametrize("path", READY)
+@pytest.mark.parametrize("path", sorted(READY.keys() - {"/", "/sign-in"}))
 def test_a_page_opens_with_data_and_without_a_barrier(opened: Opened, screenshots: Path, path: str) -> None:
-    page = ready(opened, path)
-    for scheme, width in (("dark", 1440), ("light", 1440), ("dark", 390)):
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=screenshots / f"{path[1:]}-{scheme}-{width}.png", full_page=True)
-        assert not (found := barriers(page)), as_text(found)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
+    held_to_wcag(ready(opened, path), path, screenshots)
 
 
 @pytest.mark.parametrize("path", ["/day", "/chart"])
@@ -144,10 +76,10 @@ def test_the_day_is_played_again_with_decisions_as_they_were_made(opened: Opened
     assert times == sorted(times, reverse=True)
 
 
-def test_models_are_set_side_by_side(opened: Opened, screenshots: Path) -> None:
+def test_models_are_set_side_by_side(opened: Opened, screenshots: Path, models: Models) -> None:
     page = ready(opened, "/strategies")
-    for box in page.locator("#models input").all():
-        box.check()
+    for model in (models.unproven, models.proven):
+        page.locator("#models tr", has_text=model).locator("input").check()
     wait_for(page, "document.querySelector('#compared table') !== null")
     page.screenshot(path=screenshots / "models-compared.png", full_page=True)
     told = page.locator("#compared").inner_text()
@@ -156,10 +88,10 @@ def test_models_are_set_side_by_side(opened: Opened, screenshots: Path) -> None:
 
 
 def test_a_model_shows_its_gates_and_is_not_promoted_past_them(
-    opened: Opened, screenshots: Path, two_models: tuple[str, str]
+    opened: Opened, screenshots: Path, models: Models
 ) -> None:
     page = ready(opened, "/strategies")
-    look_at(page, two_models[0])
+    look_at(page, models.unproven)
     assert page.locator("#gates [data-tone=down]").count() > 0, "it has no leak check and no walk-forward"
     assert page.locator("#promote").is_disabled() and page.locator("#rollback").is_hidden()
     assert "registered" in page.locator("#history").inner_text()
@@ -168,11 +100,11 @@ def test_a_model_shows_its_gates_and_is_not_promoted_past_them(
 
 
 def test_a_model_that_passes_its_gates_is_promoted_with_a_fresh_code_and_a_reason(
-    console: Console, opened: Opened, screenshots: Path, two_models: tuple[str, str]
+    console: Console, opened: Opened, screenshots: Path, models: Models
 ) -> None:
     owner = console.enrol("owner")
     page = ready(opened, "/strategies", cookies=console.cookies(owner))
-    look_at(page, two_models[1])
+    look_at(page, models.proven)
     wait_for(page, "!document.querySelector('#promote').disabled")
     page.fill("#why", "five good weeks")
     page.click("#promote")
@@ -182,7 +114,7 @@ def test_a_model_that_passes_its_gates_is_promoted_with_a_fresh_code_and_a_reaso
     page.screenshot(path=screenshots / "model-promoted.png", full_page=True)
     newest = page.locator("#history tr").first.inner_text()
     assert "candidate → shadow" in newest and owner.email in newest and "five good weeks" in newest
-    told = console.get(f"/api/v1/models/{two_models[1]}")
+    told = console.get(f"/api/v1/models/{models.proven}")
     assert (told["model"]["stage"], told["history"][0]["made_by"]) == ("shadow", owner.email)
 
 
@@ -291,7 +223,8 @@ def test_a_strategy_is_switched_off_and_on_again(console: Console, opened: Opene
     button.click()
     console.until("no strategy", lambda told: not told["state"]["strategies"])
     wait_for(page, "document.querySelector('#strategies .off') !== null")
-    wait_for(page, "!document.querySelector('#strategies button').disabled")
+    wait_for(page, "document.querySelector('#strategies button').ariaDisabled === 'false'")
+    assert page.evaluate("document.activeElement.closest('#strategies') !== null"), "the hand is where it was"
     button.click()
     page.locator("#step-up-code").fill(beginner.code())
     page.keyboard.press("Enter")
@@ -299,6 +232,7 @@ def test_a_strategy_is_switched_off_and_on_again(console: Console, opened: Opene
     wait_for(page, "document.querySelector('#strategies .on') !== null")
 
 
+@pytest.mark.timeout(3600, func_only=True)
 def test_bars_of_ones_own_show_their_signals_and_become_a_backtest_with_a_report(
     opened: Opened, screenshots: Path
 ) -> None:
@@ -306,10 +240,10 @@ def test_bars_of_ones_own_show_their_signals_and_become_a_backtest_with_a_report
     page.select_option("#strategy", "ma_cross")
     page.set_input_files("#file", {"name": "bars.csv", "mimeType": "text/csv", "buffer": bars_of_a_day()})
     page.click("#preview button[type=submit]")
-    wait_for(page, "document.querySelectorAll('#wishes th').length > 0")
+    wait_for(page, "document.querySelectorAll('#wishes th').length > 0", GIVING_WAY_S)
     page.click("#trade-file")
-    wait_for(page, "document.querySelectorAll('#backtests th').length > 0")
-    wait_for(page, "document.querySelector('#backtests button')?.textContent === 'Report'")
+    wait_for(page, "document.querySelectorAll('#backtests th').length > 0", GIVING_WAY_S)
+    wait_for(page, "document.querySelector('#backtests button')?.textContent === 'Report'", GIVING_WAY_S)
     page.locator("#backtests button").first.click()
     wait_for(page, "document.querySelector('#report').src.endsWith('/report')")
     assert "ma_cross" in (page.text_content("#h-report") or "")

@@ -3,7 +3,7 @@
 // They are those of the process that calls people, so that a word said here, in another tab or in a terminal ends
 // the same call. Where that process never ran, the stream's own stand in for them, and are only hidden.
 import { get, post } from "./ask.js";
-import { by, el, put } from "./dom.js";
+import { by, el, put, redraw } from "./dom.js";
 import { live, now } from "./live.js";
 import { t, word } from "./words.js";
 
@@ -52,9 +52,10 @@ export const clockOf = (moment) => (moment.ist ?? "").slice(11, 19);
 
 export function acknowledging(each) {
   const button = el("button", "", sending.has(each.key) ? t("alert.sending") : t("alert.acknowledge"));
-  Object.assign(button, { type: "button", disabled: sending.has(each.key) });
+  button.type = "button";
+  button.setAttribute("aria-disabled", sending.has(each.key)); // and keeps the focus while it is sent
   button.setAttribute("aria-label", `${t("alert.acknowledge")}: ${word("alert", each.kind)} ${each.subject}`);
-  button.onclick = () => acknowledge(each);
+  button.onclick = () => sending.has(each.key) || acknowledge(each);
   return button;
 }
 
@@ -76,6 +77,7 @@ function ofStream(each) {
   const button = () => {
     const made = el("button", "plain", t("alert.dismiss"));
     made.type = "button";
+    made.dataset.act = "dismiss";
     made.setAttribute("aria-label", `${t("alert.dismiss")}: ${word("alert", each.kind)}`);
     made.onclick = () => (hidden.add(name(each)), draw());
     return made;
@@ -93,14 +95,14 @@ function draw() {
   const more = found.length - shown.length;
   const rest = el("p", "banner more");
   if (more > 0) rest.append(Object.assign(el("a", "", t("alert.more", { count: more })), { href: "/alerts" }));
-  by("banners-list").replaceChildren(...shown.map(banner), ...(more > 0 ? [rest] : []));
+  redraw(by("banners-list"), [...shown.map(banner), ...(more > 0 ? [rest] : [])]);
 }
 
 function banner(each) {
   const made = el(
     "p", "banner",
     el("b", "", `${word("severity", each.severity)} · ${word("alert", each.kind)}`),
-    el("span", "", each.text), el("time", "", each.at), each.button(),
+    el("span", "", each.text), el("time", "", `${each.at} IST`), each.button(),
   );
   made.dataset.severity = each.severity;
   return made;

@@ -110,15 +110,15 @@ function make() {
   });
   const series = view.addSeries(CandlestickSeries, { upColor: up, downColor: "transparent", borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down });
   const score = view.addSeries(LineSeries, { color: style("--curve"), lineWidth: 1, priceScaleId: "left", priceLineVisible: false, lastValueVisible: false });
-  chart = { view, series, score, markers: createSeriesMarkers(series, []), candles: -1, lines: -1 };
+  chart = { view, series, score, markers: createSeriesMarkers(series, []), candles: 0, lines: -1 };
 }
 
 // Up to and including the moment `at`, seconds UTC.
 function show(moment) {
   at = moment;
   by("at").value = at;
-  put(by("clock"), clock(at * 1000));
-  by("at").setAttribute("aria-valuetext", clock(at * 1000));
+  put(by("clock"), `${clock(at * 1000)} IST`);
+  by("at").setAttribute("aria-valuetext", `${clock(at * 1000)} IST`);
   if (!chart) return;
   const candles = day.candles.filter((each) => each.time + day.step <= at);
   const lines = day.lines.filter((each) => each.time <= at);

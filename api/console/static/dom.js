@@ -21,7 +21,28 @@ export function rows(body, made, empty, columns) {
     if (columns) cell.colSpan = columns;
     made = [columns ? el("tr", "", cell) : el("li", "none", empty)];
   }
+  redraw(body, made);
+}
+
+// Drawn anew under a reader's hand: what he was on is found again by its row's heading, else he is left nearby.
+export function redraw(body, made) {
+  const at = document.activeElement;
+  const row = [...body.children].find((each) => each.contains(at));
+  const [name, place] = row ? [heading(row), used(row).indexOf(at)] : [];
   body.replaceChildren(...made);
+  if (!row) return;
+  const again = made.find((each) => heading(each) === name);
+  const same = again ? used(again)[place] : null;
+  (same ?? body.closest("[tabindex]") ?? by("main")).focus({ preventScroll: true });
+}
+
+const heading = (row) => (row.querySelector("th, b") ?? row).textContent;
+const used = (row) => [...row.querySelectorAll("a[href], button, input")];
+
+// A button that was switched off while it worked takes the focus back, if nothing else has it.
+export function again(button) {
+  button.disabled = false;
+  if (document.activeElement === document.body) button.focus({ preventScroll: true });
 }
 
 export function cookie(name, value) {

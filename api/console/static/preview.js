@@ -37,6 +37,8 @@ function show(told) {
   rows(by("wishes"), told.signals.toReversed().map(row), t("preview.none"), 5);
 }
 
+rows(by("wishes"), [], t("preview.not_yet"), 5);
+
 by("preview").onsubmit = async (event) => {
   event.preventDefault();
   const told = await sent("preview");

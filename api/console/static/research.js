@@ -1,7 +1,7 @@
 // The page Research: what is to be traded again, how far it is, and its report.
 import { get, post } from "./ask.js";
-import { by, el, put, rows } from "./dom.js";
-import { number, signed, tone } from "./format.js";
+import { again, by, el, put, rows } from "./dom.js";
+import { number, rupees, signed, tone } from "./format.js";
 import { t, word } from "./words.js";
 
 const MINUTE_S = 60;
@@ -111,13 +111,14 @@ function state(each) {
 
 function acts(each) {
   const cell = el("td", "n");
-  if (each.has_report) cell.append(button(t("research.show_report"), each, () => show(each)));
-  if (GOING.has(each.state) && "operates" in by("backtests").dataset) cell.append(button(t("research.cancel"), each, () => cancel(each)));
+  if (each.has_report) cell.append(button("report", t("research.show_report"), each, () => show(each)));
+  if (GOING.has(each.state) && "operates" in by("backtests").dataset) cell.append(button("cancel", t("research.cancel"), each, () => cancel(each)));
   return cell;
 }
 
-function button(text, each, act) {
+function button(name, text, each, act) {
   const made = Object.assign(el("button", "plain", text), { type: "button", onclick: act });
+  made.dataset.act = name;
   made.setAttribute("aria-label", `${text}: ${moment(each.asked)} ${each.strategies.join("+")}`);
   return made;
 }
@@ -139,6 +140,10 @@ function show(each) {
   by("h-report").focus({ preventScroll: true });
 }
 
+// Grouped as it is read: a nought too many is seen.
+const aboutCapital = () => put(by("about-capital"), rupees(Number(by("capital").value) * 100, true));
+
+by("capital").oninput = aboutCapital;
 by("dataset").onchange = aboutDataset;
 by("strategy").onchange = aboutStrategy;
 by("begin").onsubmit = async (event) => {
@@ -153,8 +158,9 @@ by("begin").onsubmit = async (event) => {
   } catch (err) {
     put(by("said"), err.message);
   } finally {
-    by("start").disabled = false;
+    again(by("start"));
   }
 };
+aboutCapital();
 load();
 list();

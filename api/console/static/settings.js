@@ -1,6 +1,6 @@
 // The page Settings: what is configured and from where, what its file says by now, and who changed what.
 import { get, outcome, post } from "./ask.js";
-import { by, el, put, rows } from "./dom.js";
+import { again, by, el, put, rows } from "./dom.js";
 import { number } from "./format.js";
 import { t, word } from "./words.js";
 
@@ -77,7 +77,7 @@ async function look() {
   } catch (err) {
     refuse(err);
   }
-  by("reload").disabled = false;
+  again(by("reload"));
 }
 
 async function take() {
@@ -93,7 +93,7 @@ async function take() {
   } catch (err) {
     refuse(err);
   }
-  by("take").disabled = false;
+  again(by("take"));
 }
 
 function configured(each) {

@@ -8,6 +8,7 @@ import { t } from "./words.js";
 const READ = 500;
 let counts = new Map();
 let configured = [];
+const sending = new Set();
 
 async function count() {
   const found = new Map();
@@ -44,9 +45,10 @@ function strategyRow(name, on, held) {
   const body = by("strategies").dataset;
   const button = el("button", "", on ? t("strategies.disable") : t("strategies.enable"));
   Object.assign(button, { type: "button", disabled: !fresh() || !(on ? "operates" in body : "owns" in body) });
+  button.setAttribute("aria-disabled", sending.has(name)); // and keeps the focus while it is sent
   button.setAttribute("aria-label", `${button.textContent}: ${name}`);
   button.dataset.acts = "";
-  button.onclick = () => switched(name, on ? "disable" : "enable", button);
+  button.onclick = () => sending.has(name) || switched(name, on ? "disable" : "enable");
   return el(
     "tr", "", head, el("td", "", el("span", on ? "on" : "off", on ? t("strategies.on") : t("strategies.off"))),
     el("td", "n", number(row.signals)), el("td", "n", number(row.entries)), el("td", "n", number(row.refused)), el("td", "n", number(held)),
@@ -54,9 +56,10 @@ function strategyRow(name, on, held) {
   );
 }
 
-async function switched(name, act, button) {
+async function switched(name, act) {
   put(by("said"), "");
-  button.disabled = true;
+  sending.add(name);
+  draw();
   try {
     const { command_id: id } = await post(`/api/v1/strategies/${encodeURIComponent(name)}/${act}`, {});
     put(by("told"), t("strategies.sent", { name, id }));
@@ -69,6 +72,7 @@ async function switched(name, act, button) {
   } catch (err) {
     put(by("said"), err.message);
   } finally {
+    sending.delete(name);
     draw();
   }
 }
