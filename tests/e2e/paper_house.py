@@ -23,6 +23,7 @@ import httpx
 import psutil
 from loopback_ports import free_ports
 from outside import Heard, Outside
+from planted import Visit
 
 from infra.eventlog.kafka_log import KafkaLog
 from infra.eventlog.sqlite_log import SqliteLog
@@ -53,6 +54,7 @@ class Day:
     err: str
     ends: dict[str, int] = field(default_factory=dict)  # end offset by topic when it had ended
     heard: Heard = field(default_factory=Heard)  # by whoever listened outside
+    visit: Visit = field(default_factory=Visit)  # of whoever came in meanwhile
 
     @property
     def result(self) -> dict[str, Any]:
@@ -120,13 +122,14 @@ class House:
         told = self.outside.environment if self.outside else {}
         return {**plain, HOME_VARIABLE: str(self.home), "COLUMNS": "200", **told, **self.environment}
 
-    def call(self, *words: str, within_s: float = 60.0) -> Day:
-        """Any `kitepilot` command, to its end."""
+    def call(self, *words: str, within_s: float = 60.0, given: str = "") -> Day:
+        """Any `kitepilot` command, to its end; `given` is what is typed."""
         done = subprocess.run(
             self.words(*words),
             env=self._environment(),
             capture_output=True,
             text=True,
+            input=given,
             timeout=within_s,
             check=False,
         )
