@@ -1,13 +1,17 @@
 """The day's table for a person: whole figures in eighty columns."""
 
 import io
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 from rich.console import Console
 
 from kitepilot.cli import outcome
 from kitepilot.cli.reconcile import Proof, Totals
+from kitepilot.cli.supervise import SupervisionError
 from kitepilot.events import Filled, ForeignFilled, Side
+from kitepilot.run import Run
 
 
 def test_a_busy_days_reconciliation_is_not_cut_in_eighty_columns() -> None:
@@ -76,3 +80,39 @@ def test_a_trip_that_the_owner_ended_by_hand_is_a_trip() -> None:
     trips = tape.trips()
     assert trips.results == [("", 100)]
     assert trips.owners[1].realised_paise == 50
+
+
+class Machine:
+    """A clock that a sleep of the waiting one moves, and an archive that writes a record each `takes_s`."""
+
+    def __init__(self, takes_s: float, stops_at: int = 1_000) -> None:
+        self.at, self._takes_s, self._stops_at = 0.0, takes_s, stops_at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def sleep(self, _: float) -> None:
+        self.at += 1.0
+
+    def next_offsets(self, _: Run) -> dict[str, int]:
+        return {"session": min(int(self.at / self._takes_s), self._stops_at)}
+
+
+def awaited(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcome, "time", machine)
+    monkeypatch.setattr("infra.clickhouse.book.next_offsets", machine.next_offsets)
+    run = cast(Run, SimpleNamespace(start_offsets=lambda: {"session": 0}))
+    outcome.await_archive(run, {"session": 20}, within_s=120.0)
+
+
+def test_a_slow_archive_is_waited_for_as_long_as_it_gets_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(takes_s=100.0)
+    awaited(machine, monkeypatch)
+    assert machine.at == 2_000.0
+
+
+def test_an_archive_that_writes_nothing_any_more_is_named_with_what_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SupervisionError, match="behind by {'session': 13} records .* none for 120 s"):
+        awaited(Machine(takes_s=100.0, stops_at=7), monkeypatch)
