@@ -114,5 +114,5 @@ def test_a_slow_archive_is_waited_for_as_long_as_it_gets_on(monkeypatch: pytest.
 def test_an_archive_that_writes_nothing_any_more_is_named_with_what_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(SupervisionError, match="behind by {'session': 13} records .* none for 120 s"):
+    with pytest.raises(SupervisionError, match=r"behind by \{'session': 13\} records .* none for 120 s"):
         awaited(Machine(takes_s=100.0, stops_at=7), monkeypatch)
