@@ -16,18 +16,39 @@ from running_console import WITHIN_S, Console, Person, Watched, chromium, runnin
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+HERE = Path(__file__).parent
+DAY = pytest.StashKey[Console]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The day goes on, if tests of others were between ours."""
+    if day := item.session.stash.get(DAY, None):
+        day.go_on()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Once no test of ours is next, the day takes no processor from those that follow."""
+    ours_is_next = nextitem is not None and nextitem.path.is_relative_to(HERE)
+    day = item.session.stash.get(DAY, None)
+    if day and not ours_is_next:
+        day.stand_still()
+
 
 @pytest.fixture(scope="session")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+def console(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """A small paper day that trades while the tests look at it."""
     if chromium() is None:
         pytest.skip("no Chromium: apt-get install chromium")
     with running(tmp_path_factory.mktemp("console") / "home") as found:
+        request.session.stash[DAY] = found
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Gone with its module: while its driver runs, no other test of this process has an event loop."""
     program = chromium()
     if program is None:
         pytest.skip("no Chromium: apt-get install chromium")

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pyotp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +118,17 @@ class Console:
         told = client.post("/api/v1/session", json=form).raise_for_status().json()
         client.headers["x-csrf-token"] = told["csrf_token"]
         return client
+
+    def stand_still(self) -> None:
+        """Nothing of the day runs until `go_on`."""
+        for process in self.house.processes():
+            with suppress(psutil.Error):
+                process.suspend()
+
+    def go_on(self) -> None:
+        for process in self.house.processes():
+            with suppress(psutil.Error):
+                process.resume()
 
     def cookies(self, person: Person) -> list[dict[str, Any]]:
         """Of a new session, for a browser; a fresh one-time code makes them void and gives others."""

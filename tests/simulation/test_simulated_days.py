@@ -11,7 +11,7 @@ import pytest
 from run import play_all, seeds_of
 from simulated_day import play
 
-FIRST, DAYS, SLICES = 1_000, 200, 10  # a fixed number: a budget of time would not be the same days twice
+FIRST, DAYS, SLICES = 1_000, 120, 6  # a fixed number: a budget of time would not be the same days twice
 
 
 @pytest.mark.parametrize("part", range(SLICES))
