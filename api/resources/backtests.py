@@ -122,8 +122,8 @@ _ASKED = {"backtest_id": ID, "look_at": f"/api/v1/backtests/{ID}"}
 _ROW = {
     "backtest_id": ID, "state": "done", "doing": "2016-11-15", "done": 62, "of": 62, "why": "",
     "dataset": "nse-2016", "strategies": ["ma_cross"], "parameters": {"ma_cross": {"fast": 5.0}},
-    "first": None, "last": None, "symbols": [], "capital_rupees": 1_000_000, "by": "asha", "asked": AT,
-    "began": AT, "ended": LATER, "has_report": True,
+    "first": "2016-08-17", "last": "2016-11-15", "symbols": [],
+    "capital_rupees": 1_000_000, "by": "asha", "asked": AT, "began": AT, "ended": LATER, "has_report": True,
     "summary": {"title": "ma_cross on nse-2016@9f86d081884c", "sessions": 62, "trades": 410, "signals": 981,
                 "gross_paise": 113_380, "charges_paise": 84_210, "net_paise": 29_170, "left_out": 0},
 }  # fmt: skip
