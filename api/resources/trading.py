@@ -51,7 +51,7 @@ class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON)] = ""
 
 
-class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LastSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What stood before whoever asks: `run_id` and `decided` of the stream's `state`."""
 
     run_id: str
@@ -62,7 +62,7 @@ class Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why trading may go on. `seen`: only if nothing has been decided since; 409 `moved_on` otherwise."""
 
     reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON)] = ""
-    seen: Seen | None = None
+    seen: LastSeen | None = None
 
 
 class Flatten(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -294,7 +294,7 @@ def _row(services: Services, effect: Effect) -> CommandRow:
     )
 
 
-def _require_seen(services: Services, seen: Seen | None) -> None:
+def _require_seen(services: Services, seen: LastSeen | None) -> None:
     """A code takes a while to type, a page may be of yesterday: nobody resumes what he has not looked at."""
     if seen is None:
         return
