@@ -82,11 +82,16 @@ def test_killed_at_every_await_it_loses_nothing_and_sends_nothing_twice(killer: 
         assert not seen - points
 
 
+def lines_killed(killer: Killer) -> set[str]:
+    return {target.where for target in killer.killed if target.kind == "line"}
+
+
 def test_killed_at_any_line_it_loses_nothing_and_sends_nothing_twice(killer: Killer) -> None:
     killer.explore(True, time.monotonic(), lambda where: where in TELLING)  # these, whatever time it takes
-    killer.explore(True, time.monotonic() + LINES_S, lambda where: False)
+    while not lines_killed(killer) - TELLING:  # a busy machine needs longer for one
+        killer.explore(True, time.monotonic() + LINES_S, lambda where: False)
     check(killer)
-    lines = {target.where for target in killer.killed if target.kind == "line"}
+    lines = lines_killed(killer)
     waits = waits_of("broker_adapter/gateway")
     print(f"killed before {len(lines)} lines, {len(lines & set(waits))} of {len(waits)} with an await;")
     print("  not reached:", *sorted(f"{where} ({waits[where]})" for where in set(waits) - lines))
